@@ -1,0 +1,1 @@
+"""Everything that runs on a workstation or a cluster: simulators, dataset, the SAM family, fine-tuning, evaluation, export."""

@@ -1,0 +1,45 @@
+"""``python -m training VERB``: one verb a module, imported only when asked for, so that ``collect`` needs no torch."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from saom_ros.errors import SaomError
+
+VERBS = {
+    "collect": ("training.collect", "render labelled frames with a simulator into shards"),
+    "finetune": ("training.finetune", "train a model on shards"),
+    "evaluate": ("training.evaluate", "score a bundle or a checkpoint on shards, beside a classical baseline"),
+    "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0 done, 2 a mistake of the user, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description=__doc__,
+        epilog="\n".join(f"{verb:10s} {text}" for verb, (_, text) in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=VERBS)
+    chosen = parser.parse_args(arguments[:1]).verb
+    module = importlib.import_module(VERBS[chosen][0])
+    verb_parser = argparse.ArgumentParser(
+        prog=f"python -m training {chosen}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(verb_parser)
+    try:
+        return int(module.main(verb_parser.parse_args(arguments[1:])))
+    except SaomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
