@@ -1,0 +1,1 @@
+"""Simulators: each turns a seed into frames with whole-object ground truth. `base` is the interface that `collect` drives."""

@@ -1,1 +1,1 @@
-"""Procedural furnished rooms and tabletops: a simulator that needs no download, no GPU and no display."""
+"""Procedural rooms: furniture and household objects built of many parts, rendered headless with OpenGL over EGL."""
