@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,12 @@ HALF = 127.5
 BOX_PADDING_CELLS = 1.0
 """Mask cells added around a box before upsampling. Boxes enclose the cells above one half, and bilinear interpolation
 carries the one-half contour up to half a cell further out; a full cell also absorbs the rounding of fp16 boxes."""
+
+MAX_INSTANCES = 65535
+"""Ids that fit the label map."""
+
+Window = tuple[slice, slice]
+"""Rows and columns of the image."""
 
 
 @dataclass
@@ -78,63 +85,98 @@ def paint(
         min_area: smallest number of pixels (at image size) that an object may own; below 1 counts as 1.
     """
     _check_shapes(masks, scores, boxes, class_ids)
-    canvas = _Canvas(masks, boxes, box)
-    order = [int(k) for k in np.argsort(-np.nan_to_num(scores), kind="stable") if scores[k] > 0]
-    order = order[: np.iinfo(np.uint16).max]
-    for rank, k in enumerate(order, start=1):
-        canvas.claim(rank, k, float(scores[k]))
-    canvas.drop_small(order, scores, max(int(min_area), 1))
-    return _collect(canvas.owner, np.asarray(order, dtype=np.intp), scores, class_ids)
+    order = np.argsort(-np.nan_to_num(scores), kind="stable")
+    order = order[scores[order] > 0][:MAX_INSTANCES]
+    canvas = _Canvas(masks[order], scores[order], boxes[order], box)
+    canvas.drop_small(max(int(min_area), 1))
+    return canvas.instances(class_ids[order])
 
 
 class _Canvas:
-    """Which mask owns each pixel (`owner`, rank from 1) and with what probability x score (`best`)."""
+    """The label map in the making: mask k (by descending score) owns the pixels where `owner` is k + 1."""
 
-    def __init__(self, masks: NDArray[np.uint8], boxes: NDArray[np.floating], box: Letterbox) -> None:
+    def __init__(
+        self, masks: NDArray[np.uint8], scores: NDArray[np.floating], boxes: NDArray[np.floating], box: Letterbox
+    ) -> None:
         self.masks = masks
+        self.scores = scores.astype(np.float32)
         self.rows = _Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
         self.cols = _Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
         self.owner = np.zeros((box.image_height, box.image_width), np.uint16)
         self.best = np.zeros((box.image_height, box.image_width), np.float32)
         self.windows = [(self.rows.window(y0, y1), self.cols.window(x0, x1)) for x0, y0, x1, y1 in boxes.tolist()]
+        for k in range(len(masks)):
+            self._claim(k, self.windows[k])
+        self.areas = np.zeros(len(masks), np.int64)
+        self.boxes = np.zeros((len(masks), 4), np.float32)
+        self._measure(range(len(masks)))
 
-    def claim(self, rank: int, k: int, score: float, window: tuple[slice, slice] | None = None) -> None:
-        """Give mask k the pixels of its window (and of the narrower `window`) where it beats their owner."""
-        rows, cols = self.windows[k]
-        if window is not None:
-            rows, cols = _intersect(rows, window[0]), _intersect(cols, window[1])
+    def drop_small(self, min_area: int) -> None:
+        """Drop masks that own fewer pixels, worst score first, and let the others claim what comes free."""
+        for k in range(len(self.masks) - 1, -1, -1):
+            if not 0 < self.areas[k] < min_area:
+                continue
+            freed = self._free(k)
+            heirs = [int(j) for j in np.flatnonzero(self.areas) if _overlap(self.windows[j], freed)]
+            # Pixels that kept their owner cannot change hands here: it has beaten all others before.
+            for j in heirs:
+                self._claim(j, _intersection(self.windows[j], freed))
+            self._measure(heirs)
+
+    def instances(self, class_ids: NDArray[np.integer]) -> Instances:
+        """The masks that own pixels, numbered 1..N."""
+        kept = np.flatnonzero(self.areas)
+        for number, k in enumerate(kept.tolist(), start=1):
+            if number <= k:  # numbers fall and k ascends, so no mask is counted for another
+                pixels = self.owner[self._box_window(k)]
+                pixels -= np.multiply(pixels == k + 1, k + 1 - number, dtype=np.uint16)
+        return Instances(
+            label_map=self.owner,
+            ids=np.arange(1, len(kept) + 1, dtype=np.int32),
+            scores=self.scores[kept],
+            boxes=self.boxes[kept],
+            class_ids=class_ids[kept].astype(np.int32),
+            areas=self.areas[kept],
+        )
+
+    def _claim(self, k: int, window: Window) -> None:
+        """Give mask k the pixels of `window` where it is above one half and beats their owner."""
+        rows, cols = window
         if rows.start >= rows.stop or cols.start >= cols.stop:
             return
         value = _upsample(self.masks[k], self.rows, self.cols, rows, cols)
-        inside = value > HALF
-        value *= score
-        inside &= value > self.best[rows, cols]
-        np.copyto(self.best[rows, cols], value, where=inside)
-        np.copyto(self.owner[rows, cols], np.uint16(rank), where=inside)
+        value *= value > HALF
+        value *= self.scores[k]
+        best, owner = self.best[window], self.owner[window]
+        wins = value > best
+        # Masks claim in ascending k, so the larger number is the later winner: maxima take a fifth of a masked copy's
+        # time.
+        np.maximum(best, value, out=best)
+        np.maximum(owner, np.multiply(wins, k + 1, dtype=np.uint16), out=owner)
 
-    def drop_small(self, order: list[int], scores: NDArray[np.floating], min_area: int) -> None:
-        """Drop objects below `min_area`, worst score first, and let the others claim the pixels that come free."""
-        areas = np.bincount(self.owner.ravel(), minlength=len(order) + 1)
-        alive = areas > 0
-        for rank in range(len(order), 0, -1):
-            if not alive[rank] or areas[rank] >= min_area:
-                continue
-            alive[rank] = False
-            freed = self._free(rank)
-            # Pixels that kept their owner cannot change hands here: their owner had beaten all the others before.
-            for other in np.flatnonzero(alive[1:]) + 1:
-                k = order[other - 1]
-                self.claim(int(other), k, float(scores[k]), freed)
-            areas = np.bincount(self.owner.ravel(), minlength=len(order) + 1)
-
-    def _free(self, rank: int) -> tuple[slice, slice]:
-        """Make the pixels of an owner nobody's and return the window that holds them."""
-        mine = self.owner == rank
-        rows, cols = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
-        window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-        self.owner[window][mine[window]] = 0
-        self.best[window][mine[window]] = 0.0
+    def _free(self, k: int) -> Window:
+        """Take its pixels from mask k and return the window that holds them."""
+        window = self._box_window(k)
+        others = self.owner[window] != k + 1
+        self.owner[window] *= others
+        self.best[window] *= others
+        self.areas[k] = 0
         return window
+
+    def _box_window(self, k: int) -> Window:
+        x0, y0, x1, y1 = self.boxes[k].astype(int).tolist()
+        return slice(y0, y1), slice(x0, x1)
+
+    def _measure(self, masks: Iterable[int]) -> None:
+        """Count the pixels of each mask and find their box."""
+        for k in masks:
+            rows, cols = self.windows[k]
+            mine = self.owner[rows, cols] == k + 1
+            ys, xs = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
+            self.areas[k] = np.count_nonzero(mine)
+            if len(ys):
+                corners = cols.start + xs[0], rows.start + ys[0], cols.start + xs[-1] + 1, rows.start + ys[-1] + 1
+                self.boxes[k] = corners
 
 
 @dataclass(frozen=True)
@@ -188,56 +230,15 @@ def _upsample(mask: NDArray[np.uint8], rows: _Axis, cols: _Axis, y: slice, x: sl
     return value
 
 
-def _collect(
-    owner: NDArray[np.uint16], order: NDArray[np.intp], scores: NDArray[np.floating], class_ids: NDArray[np.integer]
-) -> Instances:
-    """Number the owners that are left 1..N and measure their boxes and areas."""
-    areas = np.bincount(owner.ravel(), minlength=len(order) + 1)[1:]
-    kept = np.flatnonzero(areas)
-    number = np.zeros(len(order) + 1, np.uint16)
-    number[kept + 1] = np.arange(1, len(kept) + 1)
-    label_map = number[owner]
-    return Instances(
-        label_map=label_map,
-        ids=np.arange(1, len(kept) + 1, dtype=np.int32),
-        scores=scores[order[kept]].astype(np.float32),
-        boxes=label_boxes(label_map, len(kept)),
-        class_ids=class_ids[order[kept]].astype(np.int32),
-        areas=areas[kept].astype(np.int64),
-    )
+def _intersection(a: Window, b: Window) -> Window:
+    rows = slice(max(a[0].start, b[0].start), min(a[0].stop, b[0].stop))
+    cols = slice(max(a[1].start, b[1].start), min(a[1].stop, b[1].stop))
+    return rows, cols
 
 
-def label_boxes(label_map: NDArray[np.integer], count: int) -> NDArray[np.float32]:
-    """Boxes of labels 1..count, float32 `(count, 4)` xyxy pixels with exclusive maximum; zeros for absent labels.
-
-    >>> label_boxes(np.array([[0, 1, 1], [0, 0, 1]]), 1).tolist()
-    [[1.0, 0.0, 3.0, 2.0]]
-    """
-    height, width = label_map.shape
-    boxes = np.zeros((count, 4), np.float32)
-    # The first and last pixel of each run of equal labels in a row decide everything: far fewer than all pixels.
-    flat = label_map.ravel()
-    change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    row_starts = np.arange(0, height * width, width)
-    starts = np.union1d(change, row_starts)
-    stops = np.append(starts[1:], height * width)
-    labels = flat[starts].astype(np.intp)
-    used = labels > 0
-    starts, stops, labels = starts[used], stops[used], labels[used] - 1
-    lows = np.full((count, 2), np.iinfo(np.int64).max)
-    highs = np.zeros((count, 2), np.int64)
-    np.minimum.at(lows, (labels, 0), starts % width)
-    np.minimum.at(lows, (labels, 1), starts // width)
-    np.maximum.at(highs, (labels, 0), (stops - 1) % width + 1)
-    np.maximum.at(highs, (labels, 1), starts // width + 1)
-    present = highs[:, 0] > 0
-    boxes[present, :2] = lows[present]
-    boxes[present, 2:] = highs[present]
-    return boxes
-
-
-def _intersect(a: slice, b: slice) -> slice:
-    return slice(max(a.start, b.start), min(a.stop, b.stop))
+def _overlap(a: Window, b: Window) -> bool:
+    rows, cols = _intersection(a, b)
+    return rows.start < rows.stop and cols.start < cols.stop
 
 
 def _check_shapes(

@@ -51,7 +51,7 @@ def write_tiny_bundle(folder: Path) -> Path:
 
 
 def color_blocks(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """An image with one block per colour on grey: RGB uint8 `(H, W, 3)`, and its truth uint8 `(H, W)`, colour index + 1.
+    """An image with one block per colour on grey: RGB uint8 `(H, W, 3)`, and the truth uint8 `(H, W)`, colour + 1.
 
     Block sizes differ, so that scores do: red is the largest.
     """
