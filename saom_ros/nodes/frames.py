@@ -1,0 +1,131 @@
+"""What happens to frames between the camera and the network: the newest wins, some are skipped, all are counted.
+
+Plain Python without ROS, so that the rules can be tested without a node. Times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Frame = TypeVar("Frame")
+
+
+class NewestFrame(Generic[Frame]):
+    """A mailbox with room for one frame between the thread that receives and the thread that computes.
+
+    A frame that arrives before the last one was taken replaces it: results are about now, never about a backlog.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._frame: Frame | None = None
+        self._closed = False
+
+    def put(self, frame: Frame) -> bool:
+        """Leave a frame. Returns whether an older one that was never taken had to go for it."""
+        with self._condition:
+            dropped = self._frame is not None
+            self._frame = frame
+            self._condition.notify()
+            return dropped
+
+    def take(self) -> Frame | None:
+        """Wait for a frame and take it; None once the mailbox is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._frame is not None)
+            frame, self._frame = self._frame, None
+            return None if self._closed else frame
+
+    def close(self) -> None:
+        """Wake the taker with None, now and ever after."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+
+class RateLimit:
+    """Lets frames through at a given average rate, whatever the rate of the camera.
+
+    Due times advance by whole periods, so that 30 Hz in and 20 Hz allowed gives 20 Hz out, not every second frame.
+    """
+
+    def __init__(self) -> None:
+        self._due = float("-inf")
+
+    def allows(self, now: float, max_rate: float) -> bool:
+        """Whether the frame that came at `now` may pass. `max_rate` in Hz; 0 = every frame."""
+        if max_rate <= 0.0:
+            return True
+        period = 1.0 / max_rate
+        due = min(self._due, now + period)  # a due time further away was set under a lower rate
+        if now < due:
+            return False
+        late = now - due > period
+        self._due = (now if late else due) + period
+        return True
+
+
+@dataclass
+class FrameStatistics:
+    """Counts since activation, and rate and times over the last few seconds. One lock: several threads write."""
+
+    received: int = 0
+    """Frames that came in, good or bad."""
+    segmented: int = 0
+    """Frames whose results were published."""
+    dropped: int = 0
+    """Frames that a newer one replaced before they were looked at."""
+    skipped: int = 0
+    """Frames that `max_rate` held back."""
+    rejected: int = 0
+    """Frames that could not be read or segmented."""
+    unwanted: int = 0
+    """Frames that came while nobody subscribed to a result."""
+    _window: float = 5.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _done: deque[tuple[float, float, float | None]] = field(default_factory=deque, repr=False)
+
+    def count(self, name: str) -> None:
+        """Add one to the counter of that name."""
+        with self._lock:
+            setattr(self, name, getattr(self, name) + 1)
+
+    def finished(self, now: float, inference: float, latency: float | None) -> None:
+        """Note a published frame: seconds of inference, and its age in seconds or None when it has no stamp."""
+        with self._lock:
+            self.segmented += 1
+            self._done.append((now, inference, latency))
+
+    def recent(self, now: float) -> RecentFrames:
+        """Rate and medians of the frames published within the window."""
+        with self._lock:
+            while self._done and self._done[0][0] < now - self._window:
+                self._done.popleft()
+            done = list(self._done)
+        # Of n frames in a row there are n - 1 intervals; fewer than two frames have no rate.
+        span = now - done[0][0] if done else 0.0
+        return RecentFrames(
+            rate=(len(done) - 1) / span if len(done) > 1 and span > 0.0 else 0.0,
+            inference=statistics.median(d[1] for d in done) if done else None,
+            latency=_median([d[2] for d in done if d[2] is not None]),
+        )
+
+
+@dataclass(frozen=True)
+class RecentFrames:
+    """Figures over the last seconds; None where there was no frame."""
+
+    rate: float
+    """Published frames per second (Hz)."""
+    inference: float | None
+    """Median seconds from image to instances."""
+    latency: float | None
+    """Median seconds from the image's stamp to publishing."""
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
