@@ -1,0 +1,184 @@
+"""From a checkpoint to a model bundle: the everything-mode graph as ONNX, its description, checksums and a golden pair."""
+
+import argparse
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from saom_ros import runtimes
+from saom_ros.bundle import CONFIG_NAME, GRAPH_NAME, BundleConfig, Grid, InputSize, Thresholds, load_config, sha256
+from saom_ros.errors import SaomError
+from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
+from saom_ros.segmenter import Segmenter
+from training.sam.checkpoint import load_checkpoint
+from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
+
+OPSET = 17
+MAX_PROMPTS = 96
+MAX_INSTANCES = 64
+THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
+"""Used until ``evaluate --choose-thresholds`` has chosen on validation frames."""
+
+PARITY_SCORE = 1e-3
+PARITY_PIXELS = 0.999
+
+
+class TorchRuntime:
+    """A ``saom_ros`` runtime over the torch module that is exported, so that evaluation runs what robots will run."""
+
+    name = "torch"
+
+    def __init__(self, module: EverythingMode) -> None:
+        self._module = module.eval()
+
+    def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """Run the graph once; see ``saom_ros.runtimes.base.Runtime``."""
+        with torch.inference_mode():
+            outputs = self._module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in INPUT_NAMES))
+        return {name: tensor.numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
+
+
+def load_checkpoint_segmenter(path: Path, height: int = 0, width: int = 0) -> Segmenter:
+    """A ``Segmenter`` that runs a checkpoint in torch; size 0 means the size that training ended at."""
+    module, config = everything_mode(path, height, width)
+    return Segmenter(config, TorchRuntime(module))
+
+
+def everything_mode(checkpoint: Path, height: int = 0, width: int = 0) -> tuple[EverythingMode, BundleConfig]:
+    """The graph of a checkpoint and its description (without files). Raises SaomError for sizes that cannot be."""
+    model, described = load_checkpoint(checkpoint)
+    training = described["training"]
+    last = training["config"]["stages"][-1]
+    size = InputSize(height or last["height"], width or last["width"])
+    grid = Grid(size.height // 8, size.width // 8)
+    prompts = min(MAX_PROMPTS, grid.rows * grid.cols)
+    instances = min(MAX_INSTANCES, prompts)
+    config = BundleConfig(
+        name=f"saom-{training['config']['name']}",
+        version="0.1.0",
+        family=described["family"],
+        decoding="joint",
+        input=size,
+        grid=grid,
+        max_prompts=prompts,
+        max_instances=instances,
+        classes=(),
+        thresholds=THRESHOLDS,
+        licence="Apache-2.0",
+        training=training,
+    )
+    return EverythingMode(model, size.height, size.width, prompts, instances).eval(), config
+
+
+def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str) -> None:
+    """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is there.
+
+    ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when ONNX Runtime
+    does not reproduce the torch module.
+    """
+    if out.exists() and not (out / CONFIG_NAME).exists():
+        raise SaomError(f"{out}: exists and is no bundle; give another folder")
+    temporary = out.with_name(out.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    export_onnx(module, config, temporary / GRAPH_NAME)
+    box = Letterbox.fit(*image.shape[:2], config.input.height, config.input.width)
+    inputs = graph_inputs(config, box, image)
+    outputs = TorchRuntime(module).run(inputs)
+    np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
+    (temporary / "README.md").write_text(card)
+    files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
+    mapping = replace(config, files=files).to_mapping()
+    (temporary / CONFIG_NAME).write_text(yaml.safe_dump(mapping, sort_keys=False, width=120))
+    check_parity(outputs, runtimes.create(temporary, load_config(temporary)).run(inputs))
+    if out.exists():
+        shutil.rmtree(out)
+    os.replace(temporary, out)
+
+
+def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> None:
+    """Trace the module with static shapes at opset 17 and check the file with ONNX's checker."""
+    size, points = config.input, config.num_points
+    threshold = torch.full((1,), 0.5)
+    example = (torch.zeros(1, size.height, size.width, 3, dtype=torch.uint8), torch.zeros(points, 2), *[threshold] * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of shapes that become constants, which is what we want
+        torch.onnx.export(
+            module, example, path, input_names=INPUT_NAMES, output_names=OUTPUT_NAMES, opset_version=OPSET, dynamo=False
+        )
+    graph = onnx.load(path)
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+
+
+def graph_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:
+    """Everything mode's inputs for one image at the bundle's own thresholds."""
+    return {
+        "image": letterbox_image(image, box)[None],
+        "points": grid_points(config.grid.rows, config.grid.cols, box),
+        **{f"{name}_threshold": np.array([value], np.float32) for name, value in asdict(config.thresholds).items()},
+    }
+
+
+def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
+    """Raise SaomError unless scores agree within 1e-3 and 99.9 % of the used masks' cells are the same side of one half."""
+    used = expected["scores"] > 0
+    difference = float(np.abs(expected["scores"] - found["scores"]).max(initial=0))
+    same = float(((expected["masks"] > 127) == (found["masks"] > 127))[used].mean()) if used.any() else 1.0
+    if difference > PARITY_SCORE or same < PARITY_PIXELS:
+        raise SaomError(
+            f"ONNX Runtime differs from torch: scores by {difference:.2g} (limit {PARITY_SCORE}), equal mask cells"
+            f" {100 * same:.2f} % (limit {100 * PARITY_PIXELS} %); the export is not written"
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``python -m training export``."""
+    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint of a run, e.g. runs/small/last.ckpt")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; a bundle that is there is replaced")
+    parser.add_argument("--image", type=Path, required=True, help="picture for the golden pair, e.g. a rendered frame")
+    parser.add_argument("--size", metavar="WxH", help="input size in px, multiples of 32 (default: training's last)")
+    parser.add_argument("--name", help="name of the model (default: saom-RUN)")
+    parser.add_argument("--model-version", default="0.1.0", help="version of the model")
+    parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate': its thresholds and figures enter the bundle")
+    parser.add_argument("--card", type=Path, help="model card (Markdown) to ship as the bundle's README.md")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Export a checkpoint."""
+    width, height = parse_size(args.size) if args.size else (0, 0)
+    module, config = everything_mode(args.checkpoint, height, width)
+    changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}
+    if args.evaluation:
+        report = json.loads(args.evaluation.read_text())
+        changes["thresholds"] = Thresholds(**report["thresholds"])
+        changes["metrics"] = report["metrics"]
+    image = cv2.imread(str(args.image), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise SaomError(f"{args.image}: not a readable picture; give a JPEG or PNG")
+    config = replace(config, **changes)
+    card = args.card.read_text() if args.card else f"# {config.name}\n\nExported from a checkpoint; see `model.yaml`.\n"
+    write_bundle(module, config, args.out, np.ascontiguousarray(image[..., ::-1]), card)
+    size = sum(path.stat().st_size for path in args.out.iterdir())
+    print(f"exported: {args.out} ({size / 1e6:.1f} MB, input {config.input.width}x{config.input.height})")
+    return 0
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"384x288"`` to (384, 288); SaomError names what does not fit."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise SaomError(f"size {text!r} is not WIDTHxHEIGHT; for example 384x288")
+    return int(parts[0]), int(parts[1])

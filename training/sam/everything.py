@@ -1,0 +1,110 @@
+"""Everything mode as one static graph: image in, instances out, no prompt from the user.
+
+Normalise, encode, pick the grid points that the objectness map asks, decode one whole-object mask for each, score, suppress
+duplicates with Matrix NMS (SOLOv2, arXiv 2003.10152), keep the best. Only tensor operations of fixed shapes: the very module that is
+exported to ONNX is the one that evaluation runs.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.sam.small import EMBEDDING_STRIDE, MASK_STRIDE, SmallSam, cell_index
+
+INPUT_NAMES = ("image", "points", "score_threshold", "objectness_threshold", "overlap_threshold")
+OUTPUT_NAMES = ("masks", "scores", "boxes", "class_ids")
+
+_CONTAINMENT_WEIGHT = 0.625
+"""A mask of which 80 % lies in a better one counts like a mask of IoU 0.5 with it."""
+_SUPPRESSION_RAMP = 0.2
+"""Scores fall linearly to zero between the overlap threshold and this much above it."""
+
+
+class EverythingMode(nn.Module):
+    """The bundle's graph over a small model; see ``docs/architecture.md`` for its tensors."""
+
+    def __init__(self, model: SmallSam, height: int, width: int, max_prompts: int, max_instances: int) -> None:
+        """Fix the shapes. ``height`` and ``width`` are input px, multiples of 32; ``max_instances <= max_prompts <= cells``."""
+        super().__init__()
+        self.model = model
+        self.height, self.width = height, width
+        self.grid_rows, self.grid_cols = height // EMBEDDING_STRIDE, width // EMBEDDING_STRIDE
+        if not max_instances <= max_prompts <= self.grid_rows * self.grid_cols:
+            raise ValueError(
+                f"max_instances {max_instances} <= max_prompts {max_prompts} <= grid points {self.grid_rows * self.grid_cols}"
+                " does not hold"
+            )
+        self.max_prompts, self.max_instances = max_prompts, max_instances
+        later = torch.ones(max_prompts, max_prompts).triu(1)
+        self.register_buffer("worse_than", later, persistent=False)  # [i, j] = 1 where i is ranked above j
+
+    def forward(
+        self,
+        image: Tensor,
+        points: Tensor,
+        score_threshold: Tensor,
+        objectness_threshold: Tensor,
+        overlap_threshold: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Segment ``image`` uint8 (1, h, w, 3); ``points`` float32 (P, 2) px, unused rows negative; thresholds float32 (1,).
+
+        A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32 (M,), boxes
+        float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
+        """
+        features = self.model.encode(image.permute(0, 3, 1, 2).to(self.model.pixel_mean.dtype))
+        asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
+        decoded = self.model.decode(features, asked[None])
+        probabilities = decoded.masks[0].sigmoid()
+        scores = self._score(probabilities, decoded.scores[0].sigmoid()) * (rank > objectness_threshold)
+        scores, order = scores.topk(self.max_prompts)
+        probabilities = probabilities[order]
+        scores = scores * self._suppression(probabilities, overlap_threshold)
+        scores, best = scores.topk(self.max_instances)
+        scores = torch.where(scores >= score_threshold, scores, torch.zeros_like(scores))
+        probabilities = probabilities[best]
+        masks = (probabilities * 255).round().to(torch.uint8)
+        return masks, scores.float(), self._boxes(probabilities).float(), torch.full_like(best, -1, dtype=torch.int32)
+
+    def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """The K points of highest objectness (K, 2), local maxima first, and their rank (K,); invalid points rank -1."""
+        probability = objectness.sigmoid()
+        peaks = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
+        peak = torch.where(probability >= peaks, probability, torch.zeros_like(probability)).flatten()
+        rank = peak[cell_index(points, self.grid_rows, self.grid_cols)]
+        rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
+        rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
+        rank, index = rank.topk(self.max_prompts)
+        return points[index], rank
+
+    def _score(self, probabilities: Tensor, predicted_iou: Tensor) -> Tensor:
+        """Predicted IoU (K,) tempered by how decided the mask (K, h/4, w/4) is inside itself (SOLOv2's maskness)."""
+        inside = (probabilities > 0.5).to(probabilities.dtype)
+        area = inside.sum((1, 2))
+        maskness = (probabilities * inside).sum((1, 2)) / area.clamp(min=1)
+        return predicted_iou * maskness * (area > 0)
+
+    def _suppression(self, probabilities: Tensor, threshold: Tensor) -> Tensor:
+        """Matrix NMS factors (K,) in 0..1 of masks (K, h/4, w/4) sorted by score."""
+        masks = (probabilities > 0.5).float().flatten(1)
+        intersection = masks @ masks.T
+        area = masks.sum(1)
+        iou = intersection / (area[:, None] + area[None] - intersection).clamp(min=1)
+        containment = intersection / area[None].clamp(min=1)  # share of the worse mask j inside the better mask i
+        overlap = torch.maximum(iou, _CONTAINMENT_WEIGHT * containment) * self.worse_than
+        excess = ((overlap - threshold) / _SUPPRESSION_RAMP).clamp(0, 1) * self.worse_than
+        suppressed = excess.amax(0)  # how far mask i is itself suppressed by better ones: it then suppresses less
+        decay = (1 - excess) / (1 - suppressed[:, None]).clamp(min=1e-3)
+        return decay.amin(0).clamp(0, 1)
+
+    def _boxes(self, probabilities: Tensor) -> Tensor:
+        """Boxes (M, 4) xyxy px, exclusive maximum, of masks (M, h/4, w/4)."""
+        inside = (probabilities > 0.5).to(probabilities.dtype)
+        cols, rows = inside.amax(1), inside.amax(2)
+        x = torch.arange(cols.shape[1], device=cols.device, dtype=cols.dtype)
+        y = torch.arange(rows.shape[1], device=rows.device, dtype=rows.dtype)
+        x0 = torch.where(cols > 0, x, torch.full_like(x, cols.shape[1])).amin(1)
+        y0 = torch.where(rows > 0, y, torch.full_like(y, rows.shape[1])).amin(1)
+        x1 = (cols * (x + 1)).amax(1)
+        y1 = (rows * (y + 1)).amax(1)
+        boxes = torch.stack([x0, y0, x1, y1], 1) * MASK_STRIDE
+        return torch.where((x1 > 0)[:, None], boxes, torch.zeros_like(boxes))
