@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from skimage.segmentation import felzenszwalb
 
-from saom_ros.instances import Instances, label_boxes
+from saom_ros.instances import Instances
 from training.metrics import compact_labels, objective, score_frame
 from training.search import SearchResult, coordinate_search
 
@@ -84,11 +85,12 @@ def to_instances(labels: NDArray[np.int32]) -> Instances:
     rank = np.zeros(count + 1, np.uint16)
     rank[order + 1] = np.arange(1, count + 1)
     label_map = rank[labels]
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in find_objects(label_map)]
     return Instances(
         label_map=label_map,
         ids=np.arange(1, count + 1, dtype=np.int32),
         scores=np.sqrt(areas[order] / labels.size).astype(np.float32),
-        boxes=label_boxes(label_map, count),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
         class_ids=np.full(count, -1, np.int32),
         areas=areas[order].astype(np.int64),
     )
