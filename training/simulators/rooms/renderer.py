@@ -70,8 +70,11 @@ class SceneGeometry:
 def bake(scene: Scene) -> SceneGeometry:
     """Put all parts of a scene into one vertex and one index buffer, in the room's frame.
 
-    Raises ValueError when a scene has more objects or parts than 16-bit ids can name.
+    Raises ValueError when a scene has more parts than 16-bit ids can name.
     """
+    parts = sum(len(item.parts) for item in scene.objects)
+    if parts > _MAX_ID:
+        raise ValueError(f"scene has {parts} parts; 16-bit part maps hold at most {_MAX_ID}")
     baker = _Baker()
     for part in scene.structure:
         baker.add([part], np.eye(3), np.zeros(3), instance=0, casts_shadow=True)
@@ -129,9 +132,6 @@ class _Baker:
         )
 
     def finish(self) -> SceneGeometry:
-        parts = len(self._part_to_object) - 1
-        if max(parts, max(self._part_to_object)) > _MAX_ID:
-            raise ValueError(f"scene has {parts} parts; 16-bit part maps hold at most {_MAX_ID}")
         return SceneGeometry(
             np.concatenate(self._vertices),
             np.concatenate(self._indices),

@@ -47,6 +47,8 @@ class RoomSimulator:
             room = build_scene(seed, self._textures, exclude_held_out=self._split != "test")
         except SceneError as error:
             raise SceneSkipped(str(error)) from error
+        except Exception as error:  # one odd room among thousands must not end a long run; it is reported, not hidden
+            raise SceneSkipped(f"{type(error).__name__} while building: {error}") from error
         rng = np.random.default_rng([*seed.entropy, _LOOK_STREAM])  # type: ignore[misc]
         geometry = bake(room)
         self._renderer.load(geometry, light_scene(room, rng))

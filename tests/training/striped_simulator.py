@@ -1,0 +1,61 @@
+"""A simulator without graphics for tests of `collect`: coloured stripes, fast, a new picture for every scene and view."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from saom_ros.errors import SaomError
+from training.collect import Job
+from training.simulators.base import Frame, SceneSkipped
+
+VIEWS = 3
+EVERY_SKIPPED = 4
+"""Scenes 3, 7, 11, ... give no frame."""
+
+
+class StripedSimulator:
+    """Two objects, a left and a right stripe of random width; each object has an upper and a lower part."""
+
+    name = "stripes"
+
+    def __init__(self, job: Job, seconds: float = 0.0) -> None:
+        self._job, self._seconds = job, seconds
+
+    def frames(self, scene: int) -> Iterator[Frame]:
+        if scene % EVERY_SKIPPED == EVERY_SKIPPED - 1:
+            raise SceneSkipped("no stripes")
+        rng = np.random.default_rng([self._job.seed, scene])
+        for _ in range(VIEWS):
+            time.sleep(self._seconds)
+            yield striped_frame(rng, self._job, scene)
+
+    def close(self) -> None:
+        pass
+
+
+def striped_frame(rng: np.random.Generator, job: Job, scene: int = 0) -> Frame:
+    height, width = job.height, job.width
+    instances = np.zeros((height, width), np.uint16)
+    instances[:, : int(rng.integers(1, width // 2))] = 1
+    instances[:, width // 2 :] = 2
+    lower = np.arange(height)[:, None] >= height // 2
+    parts = np.where(instances > 0, instances * 2 - lower, 0).astype(np.uint16)
+    rgb = rng.integers(0, 256, (3, 3), np.uint8)[instances]
+    objects = [{"id": 1, "class": "Mug"}, {"id": 2, "class": "Book"}]
+    meta = {"schema": 1, "scene": scene, "objects": objects, "part_to_object": {"1": 1, "2": 1, "3": 2, "4": 2}}
+    return Frame(rgb, instances, parts, np.full((height, width), 1500, np.uint16), meta)
+
+
+def make(job: Job) -> StripedSimulator:
+    return StripedSimulator(job)
+
+
+def make_slow(job: Job) -> StripedSimulator:
+    return StripedSimulator(job, seconds=0.05)
+
+
+def make_without_graphics(job: Job) -> StripedSimulator:
+    raise SaomError("no OpenGL here; sudo apt install libegl1")

@@ -1,0 +1,145 @@
+"""`collect`: the same bytes however it is run, exactly as many frames as asked for, and clear refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import striped_simulator
+
+from saom_ros.errors import SaomError
+from training.__main__ import main
+from training.collect import Job, collect
+from training.shards import read_shards
+
+JOB = Job("stripes", "train", 0, 32, 32, 5)
+ROOT = Path(__file__).parents[2]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.tar"))}
+
+
+def test_folder_holds_exactly_the_frames_asked_for(tmp_path: Path) -> None:
+    collect(JOB, 12, 2, tmp_path, striped_simulator.make)
+    samples = list(read_shards(tmp_path))
+    assert len(samples) == 12
+    assert len({sample.key for sample in samples}) == 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"stripes-00000{k}.tar" for k in range(3)]
+
+
+def test_bytes_do_not_depend_on_workers_or_growth(tmp_path: Path) -> None:
+    one, two, grown = tmp_path / "one", tmp_path / "two", tmp_path / "grown"
+    for folder in (one, two, grown):
+        folder.mkdir()
+    collect(JOB, 12, 1, one, striped_simulator.make)
+    collect(JOB, 12, 2, two, striped_simulator.make)
+    collect(JOB, 7, 1, grown, striped_simulator.make)
+    collect(JOB, 12, 1, grown, striped_simulator.make)
+    assert digests(one) == digests(two) == digests(grown)
+
+
+def test_another_seed_gives_other_frames(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, seed in ((first, 0), (second, 1)):
+        folder.mkdir()
+        collect(Job("stripes", "train", seed, 32, 32, 5), 5, 1, folder, striped_simulator.make)
+    assert digests(first) != digests(second)
+
+
+def test_finished_folder_is_left_alone(tmp_path: Path) -> None:
+    collect(JOB, 5, 1, tmp_path, striped_simulator.make)
+    written = (tmp_path / "stripes-000000.tar").stat().st_mtime_ns
+    collect(JOB, 5, 1, tmp_path, striped_simulator.make)
+    assert (tmp_path / "stripes-000000.tar").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    collect(JOB, 40, 1, whole, striped_simulator.make)
+    program = (
+        "import striped_simulator; from pathlib import Path; from training.collect import Job, collect\n"
+        f"if __name__ == '__main__': collect({JOB!r}, 40, 2, Path({str(killed)!r}), striped_simulator.make_slow)"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(program)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+    run = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not digests(killed) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(how)
+    run.wait(20)
+    finished = digests(killed)
+    assert 0 < len(finished) < 8
+    collect(JOB, 40, 2, killed, striped_simulator.make)
+    assert digests(killed) == digests(whole)
+    assert finished.items() <= digests(whole).items()
+    assert not list(killed.glob(".*"))
+
+
+def test_worker_error_reaches_the_user(tmp_path: Path) -> None:
+    with pytest.raises(SaomError, match="sudo apt install libegl1"):
+        collect(JOB, 5, 2, tmp_path, striped_simulator.make_without_graphics)
+
+
+def test_skipped_scene_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    collect(Job("stripes", "train", 0, 32, 32, 12), 12, 1, tmp_path, striped_simulator.make)
+    assert "skipped: scene 3: no stripes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--frames", "0"], "--frames 0 is too small"),
+        (["--frames", "5", "--workers", "-1"], "--workers -1 is too small"),
+        (["--frames", "5", "--seed", "-1"], "--seed -1 is negative"),
+        (["--frames", "5", "--width", "8"], "--width 8 is out of range"),
+    ],
+)
+def test_bad_number_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["collect", "--split", "train", "--out", str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [["--split", "holdout"], ["--split", "train", "--simulator", "unreal"]])
+def test_unknown_split_or_simulator_is_refused(tmp_path: Path, options: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["collect", "--frames", "5", "--out", str(tmp_path), *options])
+    assert stop.value.code == 2
+
+
+def test_folder_of_another_seed_or_size_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "collect.json").write_text(
+        '{"simulator": "rooms", "split": "train", "seed": 3, "width": 512, "height": 384, "frames_per_shard": 100}'
+    )
+    common = ["collect", "--split", "train", "--frames", "5", "--out", str(tmp_path)]
+    assert main([*common, "--seed", "4"]) == 2
+    assert "holds frames with --seed 3, not 4" in capsys.readouterr().err
+    assert main([*common, "--seed", "3", "--width", "640"]) == 2
+    assert "holds frames with --width 512, not 640" in capsys.readouterr().err
+
+
+def test_folder_does_not_shrink(tmp_path: Path) -> None:
+    collect(JOB, 10, 1, tmp_path, striped_simulator.make)
+    with pytest.raises(SaomError, match="more than 7 frames"):
+        collect(JOB, 7, 1, tmp_path, striped_simulator.make)
+
+
+def test_folder_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    assert main(["collect", "--split", "train", "--frames", "5", "--out", str(blocker / "data")]) == 2
+    assert "cannot write to --out" in capsys.readouterr().err

@@ -1,0 +1,88 @@
+"""Contact sheets: samples side by side, each picture above the same picture with its objects coloured and outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saom_ros.errors import SaomError
+from training.shards import list_shards, read_members, decode_sample
+
+Image = NDArray[np.uint8]
+
+SHEET_NAME = "sheet.png"
+_COLUMNS = 6
+_TILE_WIDTH = 320
+_TILES = 24
+
+
+def label_colors(labels: NDArray[np.integer]) -> Image:
+    """A colour for every label, the same in every picture: uint8 `(..., 3)`; neighbouring numbers look different."""
+    # Steps of the golden ratio spread hues evenly however many labels there are.
+    hue = (np.asarray(labels, np.float64) * 0.618034 % 1 * 180).astype(np.uint8)
+    value = (160 + np.asarray(labels, np.int64) * 53 % 96).astype(np.uint8)
+    hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1).reshape(-1, 1, 3)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).reshape(*np.shape(labels), 3), np.uint8)
+
+
+def mask_overlay(rgb: Image, instances: NDArray[np.uint16]) -> Image:
+    """Tint every object of `(H, W)` instances half with its colour and outline it in white; background stays."""
+    tinted = np.where(instances[..., None] > 0, rgb // 2 + label_colors(instances) // 2, rgb)
+    tinted[outlines(instances)] = 255
+    return np.asarray(tinted, np.uint8)
+
+
+def outlines(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Pixels whose right or lower neighbour has another label: bool `(H, W)`."""
+    edge = np.zeros(labels.shape, bool)
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return edge
+
+
+def tile(rgb: Image, instances: NDArray[np.uint16], width: int = _TILE_WIDTH) -> Image:
+    """Picture above overlay, `width` px wide: uint8 `(2 h, width, 3)`."""
+    height = round(rgb.shape[0] * width / rgb.shape[1])
+    pair = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in (rgb, mask_overlay(rgb, instances))]
+    return np.concatenate(pair)
+
+
+def arrange(tiles: Sequence[Image], columns: int = _COLUMNS) -> Image:
+    """Put tiles into rows from left to right, black where the last row is short or a tile is smaller than the largest.
+
+    Raises ValueError without tiles.
+    """
+    if not tiles:
+        raise ValueError("a contact sheet needs at least one tile")
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    height, width = (max(image.shape[axis] for image in tiles) for axis in (0, 1))
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, image in enumerate(tiles):
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return sheet
+
+
+def write_sheet(folder: Path, tiles: int = _TILES) -> Path:
+    """Draw `folder/sheet.png` from samples spread evenly over the folder's shards.
+
+    Raises SaomError where shards or samples cannot be read or the sheet cannot be written.
+    """
+    shards = list_shards(folder)
+    chosen = []
+    per_shard = -(-tiles // len(shards))
+    for path in shards[:: max(1, len(shards) // tiles)]:
+        members = list(read_members(path))
+        for number in np.unique(np.linspace(0, len(members) - 1, per_shard).astype(int)):
+            sample = decode_sample(path, *members[number])
+            chosen.append(tile(sample.rgb, sample.instances))
+    sheet = arrange(chosen[:tiles])
+    target = folder / SHEET_NAME
+    if not cv2.imwrite(str(target), np.ascontiguousarray(sheet[..., ::-1])):
+        raise SaomError(f"cannot write {target}; is the folder writable and the disk not full?")
+    return target
