@@ -50,22 +50,24 @@ class NewestFrame(Generic[Frame]):
 class RateLimit:
     """Lets frames through at a given average rate, whatever the rate of the camera.
 
-    Due times advance by whole periods, so that 30 Hz in and 20 Hz allowed gives 20 Hz out, not every second frame.
+    Slots advance by whole periods, so that 30 Hz in and 20 Hz allowed gives 20 Hz out, not every second frame.
     """
 
     def __init__(self) -> None:
-        self._due = float("-inf")
+        self._slot = float("-inf")
+        """When the last frame that passed was due."""
 
     def allows(self, now: float, max_rate: float) -> bool:
         """Whether the frame that came at `now` may pass. `max_rate` in Hz; 0 = every frame."""
         if max_rate <= 0.0:
+            self._slot = now
             return True
         period = 1.0 / max_rate
-        due = min(self._due, now + period)  # a due time further away was set under a lower rate
+        due = self._slot + period
         if now < due:
             return False
-        late = now - due > period
-        self._due = (now if late else due) + period
+        # After a gap the slots start anew, or the frames that were missing would pass in a burst.
+        self._slot = now if now - due > period else due
         return True
 
 

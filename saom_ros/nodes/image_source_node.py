@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Sequence
+from collections.abc import Sequence
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node

@@ -8,7 +8,8 @@ rclpy: the functions take any object with the fields of the message.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,11 +48,11 @@ _ENCODINGS = {
 COLOR_ENCODINGS = tuple(_ENCODINGS)
 """Encodings that `rgb_from_message` reads and `encode_rgb` writes."""
 
-_DTYPES = {"mono16": np.uint16} | {name: np.uint8 for name in _ENCODINGS}
+_DTYPES = {"mono16": np.uint16} | dict.fromkeys(_ENCODINGS, np.uint8)
 
 
 def check_image(message: Image) -> None:
-    """Raise `ImageError` when `rgb_from_message` could not read the message. Costs microseconds: no pixel is touched."""
+    """Raise `ImageError` when `rgb_from_message` could not read the message. Touches no pixel: costs microseconds."""
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
         raise ImageError(
@@ -111,5 +112,5 @@ def fill_message(message: Image, pixels: np.ndarray, encoding: str, header: Any)
     message.encoding = encoding
     message.is_bigendian = int(sys.byteorder == "big")
     message.step = pixels.strides[0]
-    message.data.frombytes(memoryview(pixels).cast("B"))
+    message.data.frombytes(pixels.data.cast("B"))
     return message

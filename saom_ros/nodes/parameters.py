@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, TypeVar
+from typing import Any, TypeVar
 
 from saom_ros.bundle import Thresholds
 from saom_ros.errors import SaomError
@@ -142,7 +143,7 @@ def limits_of(cls: type) -> dict[str, Limits]:
 
 def checked(cls: type, name: str, value: Any) -> Any:
     """The value as the parameter stores it (an integer becomes a float where one is due), or `ParameterError`."""
-    kind = type(next(field.default for field in dataclasses.fields(cls) if field.name == name))
+    kind: Any = type(getattr(cls, name))  # of the default
     limits = limits_of(cls)[name]
     if kind is float and type(value) is int:
         value = float(value)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -17,7 +18,7 @@ USER_ERROR = 2
 """Exit status for a mistake of the user, as on our command lines."""
 
 
-class Finished(Exception):
+class Finished(Exception):  # noqa: N818  (no error: like StopIteration)
     """Raised in a node's callback when its work is done and the process shall end with status 0."""
 
 

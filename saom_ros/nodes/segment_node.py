@@ -7,7 +7,8 @@ and activates itself once it spins (`autostart`); a configure that fails leaves 
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -229,7 +230,7 @@ class SegmentNode(LifecycleNode):
             if MASK in frame.wanted:
                 messages[MASK] = images.fill_message(Image(), instances.label_map, "mono16", header)
             if OVERLAY in frame.wanted:
-                overlay = images.encode_rgb(draw_overlay(rgb, instances), "bgr8")
+                overlay = images.encode_rgb(draw_overlay(rgb, instances, segmenter.config.classes), "bgr8")
                 messages[OVERLAY] = images.fill_message(Image(), overlay, "bgr8", header)
             if DETECTIONS in frame.wanted and self._vision is not None:
                 messages[DETECTIONS] = detections.detections_message(

@@ -6,12 +6,12 @@ A source is an endless or finite stream of RGB images; `open_source` chooses by 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
 
@@ -35,7 +35,7 @@ class Source(Protocol):
     rate: float
     """Images per second that the source has by itself (Hz)."""
 
-    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
+    def images(self, loop: bool) -> Iterator[np.ndarray]:
         """RGB images uint8 (H, W, 3); without `loop` the iterator ends after the last one."""
         ...
 
@@ -76,7 +76,7 @@ class Pictures:
         self._files = files
         self._warn = warn
 
-    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
+    def images(self, loop: bool) -> Iterator[np.ndarray]:
         """See `Source`. Unreadable files are named once and left out; `SourceError` when none is left."""
         unreadable: set[Path] = set()
         while True:
@@ -105,7 +105,7 @@ class Video:
         capture.release()
         self.rate = rate if 0.0 < rate <= 1000.0 else PICTURE_RATE
 
-    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
+    def images(self, loop: bool) -> Iterator[np.ndarray]:
         """See `Source`."""
         while True:
             capture = self._open()
@@ -142,7 +142,7 @@ class Camera:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0.0 < rate <= 1000.0 else 30.0
 
-    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
+    def images(self, loop: bool) -> Iterator[np.ndarray]:
         """See `Source`; a camera that stops giving images is an error."""
         try:
             while True:
