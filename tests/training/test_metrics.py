@@ -142,14 +142,12 @@ def test_contours_match_inside_the_band_only():
     assert 40 < figures(truth, blocks((100, 100, 60, 60), shift=5))["boundary_f"] < 60
 
 
-def test_the_rim_of_the_image_is_no_contour():
-    assert not metrics.mask_contour(np.ones((5, 6), bool)).any()
-
-
-def test_contour_is_the_davis_rule():
-    mask = np.zeros((4, 4), bool)
-    mask[1:3, 1:3] = True
-    expected = np.array([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]], bool)
+def test_contour_is_the_outermost_pixels_of_the_mask():
+    mask = np.zeros((6, 7), bool)
+    mask[1:6, 1:6] = True
+    mask[3, 3] = False
+    expected = mask.copy()
+    expected[2:5, 2:5] = False
     np.testing.assert_array_equal(metrics.mask_contour(mask), expected)
 
 
