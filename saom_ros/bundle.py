@@ -67,12 +67,9 @@ class Grid:
 class Thresholds:
     """What is kept; graph inputs, so they can be changed while running. Each lies in 0..1."""
 
-    score: float
-    """Instances with a lower predicted mask quality are dropped."""
-    objectness: float
-    """Grid points with a lower objectness are not prompted."""
-    overlap: float
-    """Of two masks that overlap more than this, the one with the lower score is suppressed."""
+    score: float = field(metadata={"help": "drop instances with a lower predicted mask quality"})
+    objectness: float = field(metadata={"help": "do not prompt grid points with a lower objectness"})
+    overlap: float = field(metadata={"help": "of two masks that overlap more, suppress the one with the lower score"})
 
     def __post_init__(self) -> None:
         for key in ("score", "objectness", "overlap"):
