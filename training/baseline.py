@@ -17,7 +17,7 @@ from scipy.ndimage import find_objects
 from skimage.segmentation import felzenszwalb
 
 from saom_ros.instances import Instances
-from training.metrics import compact_labels, objective, score_frame
+from training.metrics import MIN_OBJECT_AREA, compact_labels, objective, score_frame
 from training.search import SearchResult, coordinate_search
 
 
@@ -99,6 +99,7 @@ def to_instances(labels: NDArray[np.int32]) -> Instances:
 def tune(
     frames: Sequence[tuple[NDArray[np.uint8], NDArray[Any]]],
     start: BaselineParameters | None = None,
+    min_object_area: int = MIN_OBJECT_AREA,
     progress: Callable[[], object] = lambda: None,
 ) -> SearchResult:
     """Choose parameters on validation frames by coordinate search over CANDIDATES.
@@ -107,6 +108,7 @@ def tune(
         frames: pairs of RGB image uint8 (H, W, 3) and instance map (H, W); about 60 suffice, at some 0.4 s a frame for
             each of the roughly 25 segmentations that are tried.
         start: where the search begins.
+        min_object_area: smaller objects are ignored, see `training.metrics`.
         progress: called after each evaluation.
 
     Returns:
@@ -125,7 +127,7 @@ def tune(
             segments = [cut_segments(rgb, parameters) for rgb, _ in frames]
             segmented_with = cut
         scores = [
-            score_frame(truth, drop_background(cut_map, parameters))
+            score_frame(truth, drop_background(cut_map, parameters), min_object_area=min_object_area)
             for (_, truth), cut_map in zip(frames, segments, strict=True)
         ]
         progress()

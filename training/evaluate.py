@@ -37,7 +37,7 @@ System = Callable[[NDArray[np.uint8]], Instances]
 """Anything that turns an RGB image uint8 (H, W, 3) into instances: a Segmenter, the baseline."""
 
 THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
-    "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
+    "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),
     "objectness": (0.02, 0.05, 0.1, 0.15, 0.2, 0.3),
     "overlap": (0.3, 0.4, 0.5, 0.6, 0.7),
 }
@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads of the model's runtime (0: its own choice)")
     parser.add_argument(
         "--min-area",
-        type=int,
+        type=_positive,
         default=metrics.MIN_OBJECT_AREA,
         help="visible pixels, in 512 x 384, that an object needs in order to count (default: %(default)s)",
     )
@@ -191,6 +191,7 @@ def choose_thresholds(
     segmenter: Segmenter,
     frames: Sequence[Sample],
     candidates: Mapping[str, Sequence[float]] = THRESHOLD_CANDIDATES,
+    min_object_area: int = metrics.MIN_OBJECT_AREA,
     progress: Callable[[], object] = lambda: None,
 ) -> SearchResult:
     """Choose score, objectness and overlap threshold by coordinate search for the largest `metrics.objective`.
@@ -201,9 +202,9 @@ def choose_thresholds(
 
     def evaluate_thresholds(settings: dict[str, float]) -> float:
         segmenter.thresholds = replace(segmenter.thresholds, **settings)
-        value = metrics.objective([score_instances(frame.instances, segmenter(frame.rgb)) for frame in frames])
+        scores = [score_instances(frame.instances, segmenter(frame.rgb), min_object_area) for frame in frames]
         progress()
-        return value
+        return metrics.objective(scores)
 
     result = coordinate_search(asdict(segmenter.thresholds), candidates, evaluate_thresholds)
     segmenter.thresholds = replace(segmenter.thresholds, **result.best)
@@ -318,7 +319,11 @@ def _report(scores: SystemScores, folder: Path) -> dict[str, Any]:
 def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_count: int) -> int:
     frames = _validation_frames(args)
     before = asdict(segmenter.thresholds)
-    result = _search(args, lambda tick: choose_thresholds(segmenter, frames, progress=tick), frame_count)
+    result = _search(
+        args,
+        lambda tick: choose_thresholds(segmenter, frames, min_object_area=args.min_area, progress=tick),
+        frame_count,
+    )
     print(f"thresholds before: {before}, objective {result.start_value:.1f}")
     print(f"thresholds chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
@@ -328,7 +333,9 @@ def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_cou
 
 def _tune_baseline(args: argparse.Namespace, frame_count: int) -> int:
     frames = [(frame.rgb, frame.instances) for frame in _validation_frames(args)]
-    result = _search(args, lambda tick: baseline.tune(frames, progress=tick), frame_count)
+    result = _search(
+        args, lambda tick: baseline.tune(frames, min_object_area=args.min_area, progress=tick), frame_count
+    )
     print(f"baseline before: {asdict(baseline.BaselineParameters())}, objective {result.start_value:.1f}")
     print(f"baseline chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
@@ -398,7 +405,6 @@ def _join(counted: Mapping[str, int]) -> str:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)

@@ -193,7 +193,7 @@ def test_limit_must_be_positive(bundle, data, capsys):
     with pytest.raises(SystemExit) as stop:
         run("--model", bundle, "--data", data, "--limit", 0)
     assert stop.value.code == 2
-    assert "0 is not a positive number" in capsys.readouterr().err
+    assert "'0' is not a positive integer" in capsys.readouterr().err
 
 
 def test_evaluate_raises_saom_error_for_a_caller(tmp_path):
