@@ -319,11 +319,11 @@ def _report(scores: SystemScores, folder: Path) -> dict[str, Any]:
 def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_count: int) -> int:
     frames = _validation_frames(args)
     before = asdict(segmenter.thresholds)
-    result = _search(
-        args,
-        lambda tick: choose_thresholds(segmenter, frames, min_object_area=args.min_area, progress=tick),
-        frame_count,
-    )
+
+    def search(tick: Callable[[], object]) -> SearchResult:
+        return choose_thresholds(segmenter, frames, min_object_area=args.min_area, progress=tick)
+
+    result = _search(args, search, frame_count)
     print(f"thresholds before: {before}, objective {result.start_value:.1f}")
     print(f"thresholds chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
@@ -333,9 +333,11 @@ def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_cou
 
 def _tune_baseline(args: argparse.Namespace, frame_count: int) -> int:
     frames = [(frame.rgb, frame.instances) for frame in _validation_frames(args)]
-    result = _search(
-        args, lambda tick: baseline.tune(frames, min_object_area=args.min_area, progress=tick), frame_count
-    )
+
+    def search(tick: Callable[[], object]) -> SearchResult:
+        return baseline.tune(frames, min_object_area=args.min_area, progress=tick)
+
+    result = _search(args, search, frame_count)
     print(f"baseline before: {asdict(baseline.BaselineParameters())}, objective {result.start_value:.1f}")
     print(f"baseline chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
