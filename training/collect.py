@@ -1,7 +1,8 @@
 """Collect frames from a simulator into shards.
 
-A shard is the unit of work: it draws from a range of scenes of its own, so the bytes depend on the arguments only, never on
-the number of workers or on interruptions. Finished shards are kept; the same command continues where a killed run stopped.
+A shard is the unit of work: it draws from a range of scenes of its own, so the bytes depend on the arguments only,
+never on the number of workers or on interruptions. Finished shards are kept; the same command continues where a killed
+run stopped.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from saom_ros.errors import SaomError
 from training.shards import ShardWriter, count_samples
 from training.sheet import write_sheet
-from training.simulators.base import Simulator, SceneSkipped
+from training.simulators.base import SceneSkippedError, Simulator
 from training.simulators.rooms.scene import SPLITS
 
 _RECORD = "collect.json"
@@ -157,7 +158,7 @@ def _shard_sizes(frames: int, frames_per_shard: int) -> Iterator[tuple[int, int]
 
 
 def _finished(job: Job, frames: int, out: Path) -> dict[int, int]:
-    """Frames of each finished shard. A folder may grow, not shrink: raises SaomError when it holds more than `frames`."""
+    """Frames of each finished shard. Raises SaomError when the folder holds more than `frames`: it may only grow."""
     sizes = {}
     for path in sorted(out.glob(f"{job.simulator}-*.tar")):
         shard = int(path.stem.rpartition("-")[2])
@@ -246,15 +247,14 @@ def _work(job: Job, make_simulator: MakeSimulator, out: Path, connection: Connec
             cv2.setNumThreads(1)
             simulator = make_simulator(job)
             while (item := connection.recv()) is not None:
-                _make_shard(job, simulator, *item, out, connection)
-                connection.send(("finished", item[0]))
+                shard, size = item
+                _make_shard(job, simulator, shard, size, out, connection)
+                connection.send(("finished", shard))
             simulator.close()
         except (BrokenPipeError, EOFError):
             raise
         except SaomError as error:
             connection.send(("error", str(error)))
-        except OSError as error:
-            connection.send(("error", f"cannot write to {out}: {error.strerror}; then run the same command again"))
         except Exception:
             connection.send(("error", f"defect in simulator {job.simulator}:\n{traceback.format_exc()}"))
 
@@ -271,7 +271,7 @@ def _make_shard(job: Job, simulator: Simulator, shard: int, size: int, out: Path
                     count += 1
                     if count == size:
                         return
-            except SceneSkipped as reason:
+            except SceneSkippedError as reason:
                 connection.send(("skipped", f"scene {scene}: {reason}"))
             skipped = skipped + 1 if count == before else 0
             if skipped >= _MAX_SKIPPED_IN_A_ROW:

@@ -1,8 +1,8 @@
 """Shards: tar files of frames in the WebDataset layout, what simulators write and training reads.
 
 `SIMULATOR-NNNNNN.tar` holds, for every sample KEY, `KEY.rgb.jpg` (or png), `KEY.instances.png`, `KEY.parts.png` and
-`KEY.depth.png` (both optional) and `KEY.json`. Written under a temporary name and renamed when whole, so a shard that has its
-name is complete.
+`KEY.depth.png` (both optional) and `KEY.json`. Written under a temporary name and renamed when whole, so a shard that
+has its name is complete.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,13 +46,14 @@ class Sample:
 class ShardWriter:
     """Writes one shard. Used as a context manager: leaving it normally names the shard, an exception discards it.
 
-    The bytes depend on the frames only, not on the clock or the user.
+    The bytes depend on the frames only, not on the clock or the user. Raises SaomError where the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        self._tar = tarfile.open(self._partial, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 closed in __exit__
+        with self._disk_errors():
+            self._tar = tarfile.open(self._partial, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 closed in __exit__
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -60,10 +62,13 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._tar.close()
             if kind is None:
-                os.replace(self._partial, self._path)
+                with self._disk_errors():
+                    self._tar.close()
+                    os.replace(self._partial, self._path)
         finally:
+            with suppress(OSError):  # what could not be written cannot be flushed either
+                self._tar.close()
             self._partial.unlink(missing_ok=True)
 
     def add(self, key: str, frame: Frame) -> None:
@@ -79,7 +84,18 @@ class ShardWriter:
     def _add_file(self, name: str, content: bytes) -> None:
         info = tarfile.TarInfo(name)
         info.size, info.mode = len(content), 0o644
-        self._tar.addfile(info, io.BytesIO(content))
+        with self._disk_errors():
+            self._tar.addfile(info, io.BytesIO(content))
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SaomError(
+                f"cannot write shard {self._path}: {error.strerror}; free space or choose another folder, "
+                "then run the same command again: finished shards are kept"
+            ) from error
 
 
 def encode_frame(frame: Frame) -> dict[str, bytes]:

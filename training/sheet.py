@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from training.shards import list_shards, read_members, decode_sample
+from training.shards import decode_sample, list_shards, read_members
 
 Image = NDArray[np.uint8]
 
@@ -47,8 +47,8 @@ def outlines(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
 def tile(rgb: Image, instances: NDArray[np.uint16], width: int = _TILE_WIDTH) -> Image:
     """Picture above overlay, `width` px wide: uint8 `(2 h, width, 3)`."""
     height = round(rgb.shape[0] * width / rgb.shape[1])
-    pair = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in (rgb, mask_overlay(rgb, instances))]
-    return np.concatenate(pair)
+    pair = np.concatenate([rgb, mask_overlay(rgb, instances)])
+    return np.asarray(cv2.resize(pair, (width, 2 * height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def arrange(tiles: Sequence[Image], columns: int = _COLUMNS) -> Image:

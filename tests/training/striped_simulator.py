@@ -1,4 +1,4 @@
-"""A simulator without graphics for tests of `collect`: coloured stripes, fast, a new picture for every scene and view."""
+"""A simulator without graphics for tests of `collect`: coloured stripes, new ones in every picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from saom_ros.errors import SaomError
 from training.collect import Job
-from training.simulators.base import Frame, SceneSkipped
+from training.simulators.base import Frame, SceneSkippedError
 
 VIEWS = 3
 EVERY_SKIPPED = 4
@@ -26,7 +26,7 @@ class StripedSimulator:
 
     def frames(self, scene: int) -> Iterator[Frame]:
         if scene % EVERY_SKIPPED == EVERY_SKIPPED - 1:
-            raise SceneSkipped("no stripes")
+            raise SceneSkippedError("no stripes")
         rng = np.random.default_rng([self._job.seed, scene])
         for _ in range(VIEWS):
             time.sleep(self._seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import tarfile
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_failed_shard_leaves_nothing(tmp_path: Path, frames: list[Frame]) -> Non
 
     with pytest.raises(OSError, match="disk full"):
         write_half()
+    assert not list(tmp_path.iterdir())
+
+
+def write_many(path: Path, frame: Frame) -> None:
+    with ShardWriter(path) as writer:
+        for number in range(20):
+            writer.add(f"k{number}", frame)
+
+
+def test_full_disk_is_reported_and_leaves_nothing(tmp_path: Path, frames: list[Frame]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(SaomError, match=r"cannot write shard .*a-000000\.tar: File too large; free space"):
+            write_many(tmp_path / "a-000000.tar", frames[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
 
 

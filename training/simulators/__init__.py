@@ -1,1 +1,1 @@
-"""Simulators: each turns a seed into frames with whole-object ground truth. `base` is the interface that `collect` drives."""
+"""Simulators: each turns a seed into frames with whole-object ground truth; `base` is their common interface."""

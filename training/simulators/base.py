@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 FRAME_SCHEMA = 1
 
 
-class SceneSkipped(Exception):
-    """This scene gives no frames, and never will: the same seed fails the same way, so the caller takes the next one."""
+class SceneSkippedError(Exception):
+    """This scene gives no frames, and never will: the same seed fails the same way. Take the next scene."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Simulator(Protocol):
     def frames(self, scene: int) -> Iterator[Frame]:
         """Frames of scene number `scene`, at least 0, always the same ones in the same order.
 
-        Raises SceneSkipped where the scene gives none.
+        Raises SceneSkippedError where the scene gives none.
         """
 
     def close(self) -> None:

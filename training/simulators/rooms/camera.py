@@ -1,4 +1,4 @@
-"""Pinhole cameras in a room: where a robot, a hand or an overhead rig would look from, and the projection that the renderer uses.
+"""Pinhole cameras in a room: where a robot, its arm or an overhead rig would look from.
 
 The camera frame is that of OpenCV and REP 103 optical frames: x right, y down, z forward, metres.
 """
@@ -31,7 +31,7 @@ _ATTEMPTS = 60
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """Pinhole without distortion, px. As in OpenCV and ROS the centre of the first pixel is (0, 0): cx = (width - 1) / 2."""
+    """Pinhole without distortion, px. The centre of the first pixel is (0, 0), as in OpenCV and ROS."""
 
     fx: float
     fy: float

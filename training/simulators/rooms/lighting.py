@@ -1,4 +1,4 @@
-"""Lights a room: ceiling and table lamps, sun through the window, and the light that walls, floor and ceiling throw back."""
+"""Lights a room: ceiling and table lamps, sun through the window, and light thrown back by walls, floor and ceiling."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Lighting:
 
 
 def light_scene(scene: Scene, rng: np.random.Generator) -> Lighting:
-    """Choose the lights of a room: one to three lamps, often the sun, and ambient light tinted by the room's surfaces."""
+    """Choose the lights of a room: one to three lamps, often the sun, and ambient light tinted by its surfaces."""
     lights = _ceiling_lights(scene, rng)
     if scene.window is not None and rng.random() < 0.5:
         lights = [*lights[:2], _sun(scene, rng)]

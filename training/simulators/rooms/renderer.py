@@ -1,8 +1,8 @@
 """Draws rooms headless with OpenGL 3.3 over EGL: Mesa's llvmpipe on a CPU, the vendor's driver on a GPU.
 
-Per scene: upload and one shadow atlas. Per view: an id pass at the image's own size (whole object, part, depth), then, where
-the view is wanted, ambient occlusion and a supersampled colour pass in linear HDR. On llvmpipe a depth pre-pass, unrolled
-light loops and supersampling instead of multisampling made a frame seven times cheaper.
+Per scene: upload and one shadow atlas. Per view: an id pass at the image's own size (whole object, part, depth), then,
+where the view is wanted, ambient occlusion and a supersampled colour pass in linear HDR. On llvmpipe a depth pre-pass,
+unrolled light loops and supersampling instead of multisampling made a frame seven times cheaper.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from training.simulators.rooms.camera import Intrinsics, View
+from training.simulators.rooms.camera import View
 from training.simulators.rooms.lighting import MAX_LIGHTS, Light, Lighting
 from training.simulators.rooms.scene import Part, Scene
 
@@ -29,7 +29,13 @@ _OCCLUSION_RADIUS = 0.22  # m
 _MAX_ID = 65535
 _VERTEX = np.dtype([("position", "3f4"), ("normal", "3f4"), ("uv", "2f4"), ("material", "f4"), ("id", "u4")])
 # Unversioned library names exist only where -dev packages are installed.
-_LIBRARIES = {"libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+_CONTEXT: dict[str, Any] = {
+    "standalone": True,
+    "require": 330,
+    "backend": "egl",
+    "libgl": "libGL.so.1",
+    "libegl": "libEGL.so.1",
+}
 
 
 class GroundTruth(NamedTuple):
@@ -186,8 +192,8 @@ class Renderer:
         self._context.viewport = (0, 0, self.width, self.height)
         self._id_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
         _set_matrix(self._id_program, self._view_projection(view))
-        self._id_program["eye"].value = tuple(eye)
-        self._id_program["forward"].value = tuple(forward)
+        _set(self._id_program, "eye", tuple(eye))
+        _set(self._id_program, "forward", tuple(forward))
         scene.draw(scene.id_array, self._visible(view))
         ids = np.frombuffer(self._id_texture.read(), np.uint16).reshape(self.height, self.width, 2)[::-1]
         depth = np.frombuffer(self._depth_texture.read(), np.float32).reshape(self.height, self.width)[::-1]
@@ -213,8 +219,10 @@ class Renderer:
         context.depth_func = "<="
         _set_matrix(scene.color_program, matrix)
         _set(scene.color_program, "eye", tuple(view.eye))
-        for unit, texture in enumerate((self._textures, scene.material_texture, self._blur_texture, self._shadow_atlas)):
-            texture.use(unit)
+        self._textures.use(0)
+        scene.material_texture.use(1)
+        self._blur_texture.use(2)
+        self._shadow_atlas.use(3)
         scene.draw(scene.color_array, visible)
         context.depth_func = "<"
 
@@ -250,9 +258,7 @@ class Renderer:
         context, size = self._context, (self.width, self.height)
         self._id_texture = context.texture(size, 2, dtype="u2")
         self._depth_texture = _nearest(context.texture(size, 1, dtype="f4"))
-        self._id_target = context.framebuffer(
-            [self._id_texture, self._depth_texture], context.depth_renderbuffer(size)
-        )
+        self._id_target = context.framebuffer([self._id_texture, self._depth_texture], context.depth_renderbuffer(size))
         half = (max(1, color_width // 2), max(1, color_height // 2))
         self._occlusion_texture = context.texture(half, 1, dtype="f1")
         self._occlusion_target = context.framebuffer([self._occlusion_texture])
@@ -297,9 +303,7 @@ class Renderer:
         context.polygon_offset = (0.0, 0.0)
         return matrices
 
-    def _set_lighting(
-        self, program: moderngl.Program, lighting: Lighting, matrices: list[NDArray[np.float64]]
-    ) -> None:
+    def _set_lighting(self, program: moderngl.Program, lighting: Lighting, matrices: list[NDArray[np.float64]]) -> None:
         lights, ambient = lighting.lights, lighting.ambient
         _set_rows(program, "light_position", [[*light.position, float(light.sun)] for light in lights])
         _set_rows(program, "light_direction", [[*light.direction, light.softness] for light in lights])
@@ -324,17 +328,17 @@ class Renderer:
         self._occlusion_target.use()
         context.viewport = (0, 0, *size)
         program = self._occlusion_pass.program
-        program["depth_map"].value = 0
-        program["tan_half"].value = (tan_y * self.width / self.height, tan_y)
-        program["radius"].value = _OCCLUSION_RADIUS
+        _set(program, "depth_map", 0)
+        _set(program, "tan_half", (tan_y * self.width / self.height, tan_y))
+        _set(program, "radius", _OCCLUSION_RADIUS)
         self._occlusion_pass.render(moderngl.TRIANGLES, vertices=3)
         self._blur_target.use()
         context.viewport = (0, 0, *size)
         self._occlusion_texture.use(1)
         program = self._blur_pass.program
-        program["depth_map"].value = 0
-        program["occlusion_map"].value = 1
-        program["texel"].value = (1 / size[0], 1 / size[1])
+        _set(program, "depth_map", 0)
+        _set(program, "occlusion_map", 1)
+        _set(program, "texel", (1 / size[0], 1 / size[1]))
         self._blur_pass.render(moderngl.TRIANGLES, vertices=3)
         context.enable(moderngl.DEPTH_TEST)
 
@@ -420,7 +424,7 @@ def create_context() -> moderngl.Context:
     # One process draws one scene; several processes use the other cores, so more threads would only fight over them.
     os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
-        return moderngl.create_context(standalone=True, backend="egl", require=330, **_LIBRARIES)
+        return moderngl.create_context(**_CONTEXT)
     except Exception as error:  # moderngl raises bare Exception, ImportError and OSError alike
         raise SaomError(
             f"no OpenGL 3.3 over EGL on this machine ({error}); the room simulator draws with it. "
@@ -443,16 +447,19 @@ def _nearest(texture: moderngl.Texture) -> moderngl.Texture:
 
 def _set(program: moderngl.Program, name: str, value: Any) -> None:
     """Set a uniform, unless the compiler dropped it as unused."""
-    if name in program:
-        program[name].value = value
+    uniform = program.get(name, None)
+    if isinstance(uniform, moderngl.Uniform):
+        uniform.value = value
 
 
 def _set_rows(program: moderngl.Program, name: str, rows: list[Any]) -> None:
-    program[name].write(np.array(rows, np.float32).tobytes())
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    uniform.write(np.array(rows, np.float32).tobytes())
 
 
 def _set_matrix(program: moderngl.Program, matrix: NDArray[np.float64]) -> None:
-    program["view_projection"].write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
+    _set_rows(program, "view_projection", [matrix.T])
 
 
 def _light_matrix(light: Light) -> NDArray[np.float64]:
@@ -477,9 +484,9 @@ def _perspective(vertical_fov: float, aspect: float, near: float, far: float) ->
 
 
 def _orthographic(half: float, near: float, far: float) -> NDArray[np.float64]:
-    return np.array(
-        [[1 / half, 0, 0, 0], [0, 1 / half, 0, 0], [0, 0, -2 / (far - near), -(far + near) / (far - near)], [0, 0, 0, 1]]
-    )
+    matrix = np.diag([1 / half, 1 / half, -2 / (far - near), 1.0])
+    matrix[2, 3] = -(far + near) / (far - near)
+    return matrix
 
 
 def _camera_matrix(eye: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:

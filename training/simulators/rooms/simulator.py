@@ -1,4 +1,4 @@
-"""Rooms as a source of frames: builds a scene from its seed, tries views, keeps those worth learning from, and photographs them."""
+"""Rooms as a source of frames: builds a scene from its seed, tries views and photographs those worth learning from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkipped
+from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
 from training.simulators.rooms.camera import View, ViewSampler
 from training.simulators.rooms.layout import build_scene
 from training.simulators.rooms.lighting import light_scene
@@ -46,9 +46,9 @@ class RoomSimulator:
         try:
             room = build_scene(seed, self._textures, exclude_held_out=self._split != "test")
         except SceneError as error:
-            raise SceneSkipped(str(error)) from error
+            raise SceneSkippedError(str(error)) from error
         except Exception as error:  # one odd room among thousands must not end a long run; it is reported, not hidden
-            raise SceneSkipped(f"{type(error).__name__} while building: {error}") from error
+            raise SceneSkippedError(f"{type(error).__name__} while building: {error}") from error
         rng = np.random.default_rng([*seed.entropy, _LOOK_STREAM])  # type: ignore[misc]
         geometry = bake(room)
         self._renderer.load(geometry, light_scene(room, rng))
@@ -111,9 +111,7 @@ def is_worth_learning(truth: GroundTruth, view: View, wanted: int) -> bool:
         return False
     if closeup:
         return bool((objects > _MIN_OBJECT_SHARE).sum() >= 2 and objects.max() < 0.85 and background < 0.9)
-    return bool(
-        (objects > _MIN_OBJECT_SHARE).sum() >= wanted and objects.max() < 0.6 and 0.02 < background < 0.85
-    )
+    return bool((objects > _MIN_OBJECT_SHARE).sum() >= wanted and objects.max() < 0.6 and 0.02 < background < 0.85)
 
 
 def depth_millimetres(depth: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -1,7 +1,7 @@
 """The bank of procedural textures that every material of a room draws from.
 
-Pattern layers (wood, tiles, fabric, ...) carry no colour of their own: R mixes two material colours, G darkens, B varies
-roughness, A is the height for bump mapping. Label layers (packaging, screens, pictures, ...) carry full colour in RGB.
+Pattern layers (wood, tiles, fabric, ...) carry no colour of their own: R mixes two material colours, G darkens, B
+varies roughness, A is the height for bump mapping. Label layers (packaging, screens, pictures) have full colour in RGB.
 """
 
 from __future__ import annotations
@@ -105,9 +105,6 @@ def fractal_noise(
         amplitude *= gain
     low, high = total.min(), total.max()
     return np.asarray(np.clip((total - low) / (high - low + 1e-6), 0, 1), np.float32)
-
-
-# ---- patterns ---------------------------------------------------------------------------------------------------------
 
 
 class _Ground(NamedTuple):
@@ -246,7 +243,7 @@ def _voronoi(g: _Ground) -> _Layers:
     points = g.rng.random((int(g.rng.integers(8, 40)), 2)).astype(np.float32)
     nearest = np.full(_X.shape, np.inf, np.float32)
     second = nearest.copy()
-    for x, y in np.concatenate([points + (i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]):
+    for x, y in np.concatenate([points + np.array((i, j), np.float32) for i in (-1, 0, 1) for j in (-1, 0, 1)]):
         distance = np.hypot(_X - x, _Y - y)
         second = np.minimum(second, np.maximum(nearest, distance))
         nearest = np.minimum(nearest, distance)
@@ -294,14 +291,15 @@ PATTERNS: dict[str, Callable[[_Ground], _Layers]] = {
 }
 
 
-# ---- labels -----------------------------------------------------------------------------------------------------------
-
 _Color = tuple[int, int, int]
-_WORDS = (
-    "Fresh Crunch Nova Milk Tea Organic Pasta Sugar Bean Cola Mint Oat Rice Pure Super Clean Herbal Lemon Choco Classic "
-    "Daily Extra Snack Tomato Soup Coffee Honey Salt Wave Orbit Alpine Sunny Golden Power Soft Care Bright Paper Story "
-    "Atlas Guide History of Art Night River World"
-).split()
+# fmt: off
+_WORDS = [
+    "Fresh", "Crunch", "Nova", "Milk", "Tea", "Organic", "Pasta", "Sugar", "Bean", "Cola", "Mint", "Oat", "Rice",
+    "Pure", "Super", "Clean", "Herbal", "Lemon", "Choco", "Classic", "Daily", "Extra", "Snack", "Tomato", "Soup",
+    "Coffee", "Honey", "Salt", "Wave", "Orbit", "Alpine", "Sunny", "Golden", "Power", "Soft", "Care", "Bright",
+    "Paper", "Story", "Atlas", "Guide", "History", "of", "Art", "Night", "River", "World",
+]
+# fmt: on
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
