@@ -325,14 +325,23 @@ def size_names(areas: NDArray[Any]) -> NDArray[np.str_]:
 
 
 def run_length_codes(index: NDArray[np.int32]) -> list[dict[str, Any]]:
-    """COCO run-length codes of the labels 1..K of a (H, W) map numbered without gaps."""
-    total = int(index.max(initial=0))
-    if total == 0:
-        return []
-    masks = np.zeros((*index.shape, total), np.uint8, order="F")
-    for k in range(total):
-        np.equal(index, k + 1, out=masks[:, :, k], casting="unsafe")
-    return list(coco_mask.encode(masks))
+    """COCO run-length codes of the labels 1..K of a (H, W) map numbered without gaps.
+
+    All labels come from one pass over the map's runs, many times faster than encoding mask by mask.
+    """
+    height, width = index.shape
+    columns = index.ravel(order="F")
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(columns)) + 1])
+    stops = np.append(starts[1:], columns.size)
+    labels = columns[starts]
+    codes = []
+    for label in range(1, int(index.max(initial=0)) + 1):
+        runs = labels == label
+        # Counts alternate between pixels outside and inside, column by column.
+        changes = np.stack([starts[runs], stops[runs]], axis=1).ravel()
+        counts = np.diff(changes, prepend=0, append=columns.size)
+        codes.append({"counts": counts.tolist(), "size": [height, width]})
+    return list(coco_mask.frPyObjects(codes, height, width)) if codes else []
 
 
 def coco_figures(frames: Sequence[FrameScores]) -> dict[str, float]:

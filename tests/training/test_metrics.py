@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -297,6 +298,16 @@ def direct_coco(pairs, scores):
     evaluation.accumulate()
     evaluation.summarize()
     return evaluation.stats
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 4)))
+def test_run_length_codes_decode_to_their_masks(labels):
+    index, ids = metrics.compact_labels(labels)
+    codes = metrics.run_length_codes(index)
+    assert len(codes) == len(ids)
+    for code, label in zip(codes, ids, strict=True):
+        np.testing.assert_array_equal(coco_mask.decode(code), labels == label)
 
 
 def test_better_scores_on_better_masks_raise_ap():
