@@ -1,0 +1,91 @@
+"""The kit that object and furniture builders share: a model collects parts, collision primitives and the surfaces that other
+things may stand on. Its frame has the origin at the bottom centre, z up and the front towards -y; metres throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from training.simulators.rooms.materials import Palette
+from training.simulators.rooms.mesh import place
+from training.simulators.rooms.scene import IDENTITY, Collider, Material, Mesh, Part, PointLight
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A horizontal rectangle of an object that carries other objects."""
+
+    x: float
+    y: float
+    half_x: float
+    half_y: float
+    z: float
+    headroom: float = 1.0
+    """Free height above, m."""
+
+
+@dataclass
+class ObjectModel:
+    """One whole object in its own frame, before it is placed."""
+
+    category: str
+    parts: list[Part] = field(default_factory=list)
+    colliders: list[Collider] = field(default_factory=list)
+    surfaces: list[Surface] = field(default_factory=list)
+    light: PointLight | None = None
+    casts_shadow: bool = True
+    flat: bool = False
+    """A stack may go on with something on top of it."""
+    tips: bool = True
+    """It may also lie on its side."""
+    soft: bool = False
+    """It carries pillows and blankets rather than mugs (sofa, bed)."""
+    shelf: bool = False
+    """Its surfaces are seen from the front only."""
+
+    def add(
+        self, mesh: Mesh, material: Material, at: ArrayLike = (0, 0, 0), turn: ArrayLike | None = None
+    ) -> ObjectModel:
+        self.parts.append(Part(place(mesh, at, turn), material))
+        return self
+
+    def solid_box(
+        self, hx: float, hy: float, hz: float, at: ArrayLike, turn: NDArray[np.float64] = IDENTITY
+    ) -> ObjectModel:
+        self.colliders.append(Collider("box", (hx, hy, hz), np.asarray(at, np.float64), turn))
+        return self
+
+    def solid_cylinder(self, radius: float, bottom: float, top: float, x: float = 0.0, y: float = 0.0) -> ObjectModel:
+        """Upright cylinder about the vertical through (x, y)."""
+        return self.solid_rod(radius, (x, y, bottom), (x, y, top))
+
+    def solid_rod(self, radius: float, start: ArrayLike, end: ArrayLike) -> ObjectModel:
+        """Cylinder from `start` to `end`, in any direction."""
+        first, last = np.asarray(start, np.float64), np.asarray(end, np.float64)
+        length = float(np.linalg.norm(last - first))
+        turn = frame_along((last - first) / length)
+        self.colliders.append(Collider("cylinder", (radius, length / 2), (first + last) / 2, turn))
+        return self
+
+    def solid_sphere(self, radius: float, at: ArrayLike) -> ObjectModel:
+        self.colliders.append(Collider("sphere", (radius,), np.asarray(at, np.float64), IDENTITY))
+        return self
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest corner `(3,)` over all parts."""
+        points = np.concatenate([part.mesh.vertices for part in self.parts]).astype(np.float64)
+        return points.min(axis=0), points.max(axis=0)
+
+
+def frame_along(axis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(3, 3)` rotation whose z axis is the unit vector `axis`."""
+    helper = np.array([1.0, 0, 0]) if abs(axis[0]) < 0.9 else np.array([0, 1.0, 0])
+    x = np.cross(helper, axis)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(axis, x), axis], 1)
+
+
+Builder = Callable[[Palette], ObjectModel]
