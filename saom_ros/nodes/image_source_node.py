@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -44,8 +45,11 @@ class ImageSourceNode(Node):
         self.get_logger().info(f"playing {settings.source} at {rate:g} Hz on {self._publisher.topic_name}")
 
     def _publish(self) -> None:
+        if not self._settings.loop and self._published == 0 and self._publisher.get_subscription_count() == 0:
+            return  # what is played only once waits for somebody to see it
         rgb = next(self._images, None)
         if rgb is None:
+            self._publisher.wait_for_all_acked(Duration(seconds=2))
             self.get_logger().info(f"played {self._published} images; done")
             raise Finished
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)

@@ -126,7 +126,9 @@ class ImageSourceParameters:
         highest=1000,
         read_only=True,
     )
-    loop: bool = _parameter(True, "Start again after the last image; false: exit with 0", read_only=True)
+    loop: bool = _parameter(
+        True, "Start again after the last image; false: wait for a subscriber, play once, exit with 0", read_only=True
+    )
     frame_id: str = _parameter("camera", "frame_id of the images' headers", read_only=True)
     encoding: str = _parameter("rgb8", "Encoding of the images", choices=COLOR_ENCODINGS, read_only=True)
 

@@ -121,9 +121,7 @@ class Peer:
     def diagnostics(self, node: str, condition=lambda level, message, values: True, what: str = "diagnostics"):
         """(level, message, values) of the next diagnostics of a node for which the condition holds."""
         self._diagnostics.pop(node, None)
-        return self.spin_until(
-            lambda: (d := self._diagnostics.get(node)) and condition(*d) and d, f"{what} of {node}"
-        )
+        return self.spin_until(lambda: (d := self._diagnostics.get(node)) and condition(*d) and d, f"{what} of {node}")
 
     # Services
 
