@@ -43,6 +43,9 @@ THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
 }
 """What --choose-thresholds tries."""
 
+CHOICE_FRAMES = 100
+"""Frames that settings are chosen on unless --limit says otherwise; more change little and take long."""
+
 ROWS = (
     ("Overlap precision", "overlap_precision"),
     ("Overlap recall", "overlap_recall"),
@@ -95,7 +98,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of shards written by collect")
     parser.add_argument("--json", type=Path, help="write everything to this file too")
-    parser.add_argument("--limit", type=_positive, help="evaluate this many frames only, spread over all of them")
+    parser.add_argument(
+        "--limit", type=_positive, help=f"use this many frames only, spread over all (choosing: {CHOICE_FRAMES})"
+    )
     parser.add_argument(
         "--baseline", action=argparse.BooleanOptionalAction, default=True, help="score felzenszwalb too"
     )
@@ -119,7 +124,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the verb; 0, or SaomError for a mistake of the user."""
-    frame_count = count_frames(args.data, args.limit)
+    limit = args.limit
+    if args.tune_baseline or args.choose_thresholds:
+        limit = limit or CHOICE_FRAMES
+    frame_count = count_frames(args.data, limit)
     if args.tune_baseline:
         return _tune_baseline(args, frame_count)
     segmenter = load_segmenter(args.model, args.threads)
@@ -244,7 +252,8 @@ def count_frames(folder: Path, limit: int | None = None) -> int:
 
 def read_frames(folder: Path, limit: int | None = None) -> Iterator[Sample]:
     """Frames of all shards in order; with a limit, that many spread evenly, so that they come from many scenes."""
-    total, wanted = count_frames(folder), count_frames(folder, limit)
+    total = count_frames(folder)
+    wanted = min(limit or total, total)
     chosen = {k * total // wanted for k in range(wanted)}
     members = ((path, key, files) for path in list_shards(folder) for key, files in read_members(path))
     for k, (path, key, files) in enumerate(members):
@@ -317,7 +326,7 @@ def _report(scores: SystemScores, folder: Path) -> dict[str, Any]:
 
 
 def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_count: int) -> int:
-    frames = _validation_frames(args)
+    frames = _validation_frames(args.data, frame_count)
     before = asdict(segmenter.thresholds)
 
     def search(tick: Callable[[], object]) -> SearchResult:
@@ -332,7 +341,7 @@ def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frame_cou
 
 
 def _tune_baseline(args: argparse.Namespace, frame_count: int) -> int:
-    frames = [(frame.rgb, frame.instances) for frame in _validation_frames(args)]
+    frames = [(frame.rgb, frame.instances) for frame in _validation_frames(args.data, frame_count)]
 
     def search(tick: Callable[[], object]) -> SearchResult:
         return baseline.tune(frames, min_object_area=args.min_area, progress=tick)
@@ -355,13 +364,13 @@ def _search(
             raise SaomError(f"{args.data}: {error}") from None
 
 
-def _validation_frames(args: argparse.Namespace) -> list[Sample]:
+def _validation_frames(folder: Path, limit: int) -> list[Sample]:
     """The frames that settings are chosen on; test frames are refused, they must stay unseen."""
     frames = []
-    for frame in read_frames(args.data, args.limit):
+    for frame in read_frames(folder, limit):
         if frame.meta.get("split") == "test":
             raise SaomError(
-                f"{args.data} holds frames of the test split ({frame.key}); "
+                f"{folder} holds frames of the test split ({frame.key}); "
                 "settings are chosen on validation frames: collect some with --split val"
             )
         frames.append(frame)
