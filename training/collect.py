@@ -106,7 +106,7 @@ def collect(job: Job, frames: int, workers: int, out: Path, make_simulator: Make
     wanted = dict(_shard_sizes(frames, job.frames_per_shard))
     todo = [(shard, size) for shard, size in wanted.items() if finished.get(shard) != size]
     kept = frames - sum(size for _, size in todo)
-    with tqdm(total=frames, initial=kept, unit="frame", desc=f"{job.simulator} {job.split}") as bar:
+    with tqdm(total=frames, initial=kept, unit="frame", desc=f"{job.simulator} {job.split}", mininterval=0.5) as bar:
         for event, value in _run_workers(job, make_simulator, todo, min(workers, len(todo)), out):
             if event == "frame":
                 bar.update(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -59,3 +60,15 @@ def make_slow(job: Job) -> StripedSimulator:
 
 def make_without_graphics(job: Job) -> StripedSimulator:
     raise SaomError("no OpenGL here; sudo apt install libegl1")
+
+
+class DyingSimulator(StripedSimulator):
+    """Its process vanishes, as when the system is out of memory."""
+
+    def frames(self, scene: int) -> Iterator[Frame]:
+        yield from super().frames(scene)
+        os._exit(9)
+
+
+def make_dying(job: Job) -> DyingSimulator:
+    return DyingSimulator(job)

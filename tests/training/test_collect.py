@@ -92,6 +92,12 @@ def test_worker_error_reaches_the_user(tmp_path: Path) -> None:
         collect(JOB, 5, 2, tmp_path, striped_simulator.make_without_graphics)
 
 
+def test_death_of_a_worker_is_reported_with_its_shard(tmp_path: Path) -> None:
+    with pytest.raises(SaomError, match="worker on shard 0 died with exit code 9"):
+        collect(JOB, 5, 1, tmp_path, striped_simulator.make_dying)
+    assert not list(tmp_path.iterdir())
+
+
 def test_skipped_scene_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     collect(Job("stripes", "train", 0, 32, 32, 12), 12, 1, tmp_path, striped_simulator.make)
     assert "skipped: scene 3: no stripes" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from training.simulators.rooms.camera import View, ViewSampler, look_at
 from training.simulators.rooms.renderer import GroundTruth
+from training.simulators.rooms.scene import Focus
 from training.simulators.rooms.sensor import (
     Sensor,
     add_noise,
@@ -73,6 +74,14 @@ def test_empty_room_still_gives_room_views() -> None:
     assert view.kind == "room"
 
 
+def test_shelf_is_looked_at_from_its_open_side() -> None:
+    scene = hand.scene([hand.box_object((0, 1.8, 1.0), 0.1)])
+    scene.focus = [Focus((0.0, 1.6, 1.0), (0.3, 0.1), 0.0, front=(0.0, -1.0))]
+    sampler = ViewSampler(scene, np.random.default_rng(0))
+    views = [sampler._focus_view(scene.focus[0]) for _ in range(50)]
+    assert all(view.eye[1] < 1.6 for view in views)
+
+
 def truth(instances: list[list[int]], depth: float = 1.0) -> GroundTruth:
     labels = np.repeat(np.repeat(np.array(instances, np.uint16), 8, 0), 8, 1)
     return GroundTruth(labels, labels, np.full(labels.shape, depth, np.float32))
@@ -115,7 +124,7 @@ def test_exposure_brings_dark_and_bright_scenes_to_the_same_picture() -> None:
     scene = np.random.default_rng(0).uniform(0.2, 1, (16, 16, 3)).astype(np.float32)
     rng = np.random.default_rng(0)
     dark, bright = develop(scene * 0.7, Sensor(), rng), develop(scene * 2.0, Sensor(), rng)
-    assert np.abs(dark.astype(int) - bright).mean() < 12
+    assert np.abs(dark.astype(int) - bright).mean() < 20
 
 
 def test_gain_is_limited_in_the_dark() -> None:

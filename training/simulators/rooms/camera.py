@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulators.rooms.scene import Scene
+from training.simulators.rooms.scene import Focus, Scene
 
 Vector = NDArray[np.float64]
 ViewKind = Literal["room", "object", "furniture", "tabletop", "closeup"]
@@ -27,6 +27,8 @@ _VIEW_SHARES: dict[ViewKind, float] = {
 _WALL_CLEARANCE = 0.12
 _OBJECT_CLEARANCE = 0.08
 _ATTEMPTS = 60
+_FOCUS_SHARE = 0.6
+"""Share of tabletop views that look at one of the scene's own places of interest."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class ViewSampler:
     def _propose(self, kind: ViewKind) -> View | None:
         if kind == "room":
             return self._room_view()
+        if kind == "tabletop" and self._scene.focus and self._rng.random() < _FOCUS_SHARE:
+            return self._focus_view(self._scene.focus[int(self._rng.integers(len(self._scene.focus)))])
         group = self._large if kind == "furniture" else self._small
         if len(group) == 0:
             return None
@@ -151,6 +155,22 @@ class ViewSampler:
         elevation = np.radians(rng.uniform(5, 75))
         eye = centre + distance * _direction(rng.uniform(0, 2 * np.pi), elevation)
         return self._view("closeup", eye, centre + rng.normal(0, 0.08 * size, 3), fov)
+
+    def _focus_view(self, focus: Focus) -> View:
+        """A surface crowded with objects (table, shelf, bin) that fills most of the frame."""
+        rng = self._rng
+        azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(20, 85)
+        if focus.top_only:
+            elevation = rng.uniform(60, 88)
+        elif focus.front is not None:
+            azimuth = np.arctan2(focus.front[1], focus.front[0]) + rng.normal(0, 0.35)
+            elevation = rng.uniform(0, 40)
+        fov = rng.uniform(35, 70)
+        size = min(2 * float(np.hypot(*focus.half_size)), 1.6)
+        distance = max(rng.uniform(0.5, 1.2) * size / 2 / np.tan(np.radians(fov) / 2), 0.3)
+        centre = np.array(focus.center)
+        eye = centre + distance * _direction(azimuth, np.radians(elevation))
+        return self._view("tabletop", eye, centre + rng.normal(0, 0.08 * distance, 3), fov)
 
     def _view(self, kind: ViewKind, eye: Vector, target: Vector, fov_degrees: float) -> View:
         roll = np.radians(self._rng.normal(0, 3.5))
