@@ -1,0 +1,84 @@
+# make demo   set up the robot side and ROS 2, run the node on images, print what it did     (no torch, about a minute)
+# make test   set everything up and run every test                                          (training side too)
+# make lint   ruff and mypy;  make test-robot  tests/robot alone, without torch
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-robot lint clean
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.sh))
+
+# Nothing of a sourced ROS workspace or another environment may leak in; an apt ROS is sourced again below, alone.
+CLEAN := env -u PYTHONPATH -u PYTHONHOME -u LD_LIBRARY_PATH -u AMENT_PREFIX_PATH -u COLCON_PREFIX_PATH -u RMW_IMPLEMENTATION \
+         -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+ifneq ($(ROS_SETUP),)
+  # ROS 2 from apt: its Python packages are compiled for the system's python3 and NumPy 1.
+  PYTHON ?= /usr/bin/python3
+  VENV_FLAGS := --system-site-packages
+  ROS_EXTRA :=
+  PIP_LIMITS := "numpy<2"
+  IN_ROS := source $(ROS_SETUP) &&
+else
+  PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13 3.10,$(shell command -v python$(v) 2>/dev/null)) python3)
+  VENV_FLAGS :=
+  ROS_EXTRA := ros,
+  PIP_LIMITS :=
+  IN_ROS :=
+endif
+
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
+MANIFEST := setup.py setup.cfg pyproject.toml
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+
+$(VENV)/made:
+	@$(CLEAN) $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else f"python3 is {v[0]}.{v[1]}; saom_ros needs 3.10 to 3.13: make PYTHON=python3.11 ...")'
+	@if [ -z "$(ROS_SETUP)" ] && [ "$$(uname -m)" != x86_64 ]; then \
+	  echo "no ROS 2 here: on $$(uname -m) install it from apt (https://docs.ros.org), e.g. apt install ros-jazzy-ros-base"; exit 1; fi
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(CLEAN) $(PYTHON) -m venv $(VENV_FLAGS) $(VENV) || { echo "no venv module: apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/robot: $(VENV)/made $(MANIFEST)
+	@echo "installing the robot side and ROS 2 (about half a minute)"
+	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)]" $(PIP_LIMITS)
+	@touch $@
+
+$(VENV)/robot-dev: $(VENV)/made $(MANIFEST)
+	@echo "installing the robot side, ROS 2 and test tools"
+	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)bag,dev]" $(PIP_LIMITS)
+	@touch $@
+
+$(VENV)/all: $(VENV)/made $(MANIFEST)
+	@echo "installing everything (torch brings about 5 GB; 3 to 5 minutes)"
+	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)bag,openvino,train,dev]" $(PIP_LIMITS)
+	@touch $@ $(VENV)/robot $(VENV)/robot-dev
+
+INPUT ?=
+SECONDS_TO_RUN ?= 15
+demo: $(VENV)/robot
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m saom_ros.nodes.demo --seconds $(SECONDS_TO_RUN) $(if $(INPUT),--input "$(INPUT)")'
+
+test: $(VENV)/all egl
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest --cov --cov-report=term'
+
+test-robot: $(VENV)/robot-dev
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest tests/robot'
+
+lint: $(VENV)/all
+	@$(CLEAN) $(VENV)/bin/ruff format --check .
+	@$(CLEAN) $(VENV)/bin/ruff check .
+	@$(CLEAN) $(VENV)/bin/mypy
+
+.PHONY: egl
+egl: $(VENV)/made
+	@$(CLEAN) $(RUN) -c 'import ctypes; [ctypes.CDLL(name) for name in ("libEGL.so.1", "libGL.so.1")]' 2>/dev/null || { \
+	  echo "the simulator renders through EGL, which is missing: sudo apt install libegl1 libgl1 libgl1-mesa-dri"; exit 1; }
+
+clean:
+	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

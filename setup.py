@@ -1,0 +1,74 @@
+"""Package metadata: ament_python for colcon, and a plain wheel for pip (Humble's setuptools ignores ``[project]``)."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = "saom_ros"
+
+ROBOT = [
+    "numpy>=1.21",
+    "opencv-python-headless>=4.5",
+    "onnxruntime>=1.16",
+    "PyYAML>=5.4",
+    "scipy>=1.8",
+]
+# Compiled ROS 2 Jazzy for x86_64 machines without an apt installation of ROS 2. Pinned as one set that fits together.
+ROS = ["ros-rclpy[fastrtps]==7.1.6", "ros-common-interfaces==5.3.6"]
+BAG = ["rosbags>=0.10,<0.13"]
+OPENVINO = ["openvino>=2024.4"]
+TRAIN = [
+    "dacite>=1.8,<2",
+    "lightning>=2.6,<3",
+    "moderngl>=5.12,<6",
+    "mujoco>=3.2",
+    "onnx>=1.16,<2",
+    "pycocotools>=2.0.8",
+    "scikit-image>=0.22",
+    "segment-anything>=1.0,<2",
+    "tensorboard>=2.16",
+    "timm>=1.0,<2",
+    "torch>=2.6",
+    "torchvision>=0.21",
+    "tqdm>=4.66",
+]
+DEV = [
+    "hypothesis>=6.100",
+    "mypy>=1.11",
+    "onnx>=1.16,<2",
+    "pytest>=8.3",
+    "pytest-cov>=5",
+    "ruff>=0.6",
+    "types-PyYAML",
+    "webdataset>=0.2.100",
+]
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Whole-object masks for robots: SAM fine-tuned in simulation (SAOM), as a ROS 2 node",
+    long_description="See the README of the repository.",
+    author="saom_ros developers",
+    maintainer="saom_ros developers",
+    maintainer_email="saom-ros@users.noreply.github.com",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[f"{PACKAGE}*"]),
+    package_data={PACKAGE: ["models/default/*", "sample/*", "py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", glob("config/*")),
+    ],
+    install_requires=ROBOT,
+    extras_require={"ros": ROS, "bag": BAG, "openvino": OPENVINO, "train": TRAIN, "dev": DEV},
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "saom = saom_ros.cli:main",
+            "segment_node = saom_ros.nodes.segment_node:main",
+            "image_source_node = saom_ros.nodes.image_source_node:main",
+        ]
+    },
+)
