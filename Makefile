@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-robot lint clean
 
+comma := ,
 VENV := .venv
 RUN := $(VENV)/bin/python
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.sh))
@@ -19,13 +20,13 @@ ifneq ($(ROS_SETUP),)
   # ROS 2 from apt: its Python packages are compiled for the system's python3 and NumPy 1.
   PYTHON ?= /usr/bin/python3
   VENV_FLAGS := --system-site-packages
-  ROS_EXTRA :=
+  ROS :=
   PIP_LIMITS := "numpy<2"
   IN_ROS := source $(ROS_SETUP) &&
 else
   PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13 3.10,$(shell command -v python$(v) 2>/dev/null)) python3)
   VENV_FLAGS :=
-  ROS_EXTRA := ros,
+  ROS := ros
   PIP_LIMITS :=
   IN_ROS :=
 endif
@@ -46,17 +47,17 @@ $(VENV)/made:
 
 $(VENV)/robot: $(VENV)/made $(MANIFEST)
 	@echo "installing the robot side and ROS 2 (about half a minute)"
-	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e "$(if $(ROS),.[$(ROS)],.)" $(PIP_LIMITS)
 	@touch $@
 
 $(VENV)/robot-dev: $(VENV)/made $(MANIFEST)
 	@echo "installing the robot side, ROS 2 and test tools"
-	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)bag,dev]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[bag,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
 	@touch $@
 
 $(VENV)/all: $(VENV)/made $(MANIFEST)
 	@echo "installing everything (torch brings about 5 GB; 3 to 5 minutes)"
-	@$(CLEAN) $(PIP) -e ".[$(ROS_EXTRA)bag,openvino,train,dev]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
 	@touch $@ $(VENV)/robot $(VENV)/robot-dev
 
 INPUT ?=
