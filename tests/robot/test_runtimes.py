@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from tiny_bundle import tiny_model
+
+from saom_ros import runtimes
+from saom_ros.bundle import Grid, InputSize, load_config
+from saom_ros.errors import BundleError, SaomError
+from saom_ros.runtimes.base import Tensor, check_arrays, graph_inputs, graph_outputs
+
+
+def feeds(config):
+    return {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in graph_inputs(config).items()}
+
+
+@pytest.mark.parametrize("name", ["auto", "onnxruntime"])
+def test_a_runtime_runs_the_graph(tiny_bundle, name):
+    config = load_config(tiny_bundle)
+    runtime = runtimes.create(tiny_bundle, config, name, threads=1)
+    assert runtime.name == "onnxruntime"
+    check_arrays(graph_outputs(config), runtime.run(feeds(config)))
+
+
+def test_unknown_runtimes_are_refused_with_the_known_ones(tiny_bundle):
+    with pytest.raises(SaomError, match="unknown runtime 'tensorflow'; expected one of auto, onnxruntime"):
+        runtimes.create(tiny_bundle, load_config(tiny_bundle), "tensorflow")
+
+
+@pytest.mark.parametrize("threads", [-1, 1.5, True, 100000])
+def test_senseless_thread_counts_are_refused(tiny_bundle, threads):
+    with pytest.raises(SaomError, match=r"threads is .*; it must be an integer in 0..1024"):
+        runtimes.create(tiny_bundle, load_config(tiny_bundle), threads=threads)
+
+
+def test_a_missing_library_is_named_with_the_mend(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
+    assert runtimes.installed() == {}
+    with pytest.raises(SaomError, match="its library is not installed; run: pip install onnxruntime"):
+        runtimes.create(tiny_bundle, load_config(tiny_bundle))
+
+
+def test_installed_runtimes_are_listed_with_their_versions():
+    import onnxruntime
+
+    assert runtimes.installed()["onnxruntime"] == onnxruntime.__version__
+
+
+@pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x08" * 1000])
+def test_a_file_that_is_no_graph_is_refused(tiny_bundle, tmp_path, content):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=r"model\.onnx: ONNX Runtime .* cannot open it"):
+        runtimes.create(tmp_path, load_config(tiny_bundle))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"input": InputSize(128, 128)},
+            r"graph input image is uint8 \(1, 96, 128, 3\), model.yaml implies uint8 \(1, 128",
+        ),
+        ({"grid": Grid(6, 16)}, r"graph input points is float32 \(192, 2\), model.yaml implies float32 \(96, 2\)"),
+        ({"max_instances": 7}, r"graph output masks is uint8 \(4, 24, 32\), model.yaml implies uint8 \(7, 24, 32\)"),
+    ],
+)
+def test_a_graph_that_differs_from_its_configuration_is_refused(tiny_bundle, change, message):
+    with pytest.raises(BundleError, match=message):
+        runtimes.create(tiny_bundle, replace(load_config(tiny_bundle), **change))
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_a_graph_with_other_names_is_refused(tiny_bundle, tmp_path, kind):
+    model = tiny_model()
+    if kind == "input":
+        del model.graph.output[3]
+    else:
+        extra = onnx.helper.make_tensor_value_info("extra", onnx.TensorProto.FLOAT, [1])
+        model.graph.input.append(extra)
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    with pytest.raises(BundleError, match="export the model again"):
+        runtimes.create(tmp_path, load_config(tiny_bundle))
+
+
+def test_outputs_of_the_wrong_shape_are_told_from_good_ones():
+    expected = {"scores": Tensor("float32", (3,))}
+    check_arrays(expected, {"scores": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match=r"tensor scores is float64 \(3\); expected float32 \(3\)"):
+        check_arrays(expected, {"scores": np.zeros(3)})
+    with pytest.raises(ValueError, match="tensor scores is missing"):
+        check_arrays(expected, {})
