@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from training.simulators.rooms.materials import BLACK, WHITE, Palette
-from training.simulators.rooms.mesh import arc, box, cylinder, ellipsoid, lathe, merge, place, ring, rotation, tube
+from training.simulators.rooms.mesh import box, cylinder, ellipsoid, lathe, merge, place, ring, rotation, tube
 from training.simulators.rooms.objects import Builder, ObjectModel, Surface
 from training.simulators.rooms.objects_office import FACE_FRONT, lamp
 from training.simulators.rooms.scene import Material

@@ -9,7 +9,6 @@ import numpy as np
 
 from training.simulators.rooms.materials import BLACK, WARM_WHITE, WHITE, Palette
 from training.simulators.rooms.mesh import (
-    arc,
     box,
     cylinder,
     disc,

@@ -22,7 +22,7 @@ from training.simulators.rooms.mesh import (
     sheet,
     tube,
 )
-from training.simulators.rooms.objects import Builder, ObjectModel
+from training.simulators.rooms.objects import Builder, ObjectModel, Surface
 
 
 def house_plant(paint: Palette, size: float | None = None) -> ObjectModel:
@@ -288,6 +288,7 @@ def basket(paint: Palette, category: str) -> ObjectModel:
         grip = paint.plastic() if paint.chance(0.5) else rim
         for side in (-1, 1):
             model.add(tube(arc((side * (w + t), 0, 2 * h), 0.03, 0, 180, 8, "yz"), 0.005, 6), grip)
+    model.surfaces.append(Surface(0, 0, w - 2 * t, d - 2 * t, 2 * t, 0.5))
     return model
 
 

@@ -1,0 +1,322 @@
+"""Puts small objects on surfaces: spread out, in place settings, in stacks, in rows and in heaps that then fall into place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulators.rooms.materials import Palette
+from training.simulators.rooms.mesh import rotation
+from training.simulators.rooms.objects import ObjectModel, Surface
+from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS, THEMES
+from training.simulators.rooms.objects_home import pillow
+from training.simulators.rooms.scene import SceneObject
+
+LIFT = 0.003
+"""m between an object and its support before it settles."""
+UPRIGHT_ONLY_YAW = {
+    "Laptop",
+    "Keyboard",
+    "Monitor",
+    "Television",
+    "Microwave",
+    "Printer",
+    "Toaster",
+    "Book",
+    "CuttingBoard",
+}
+"""Objects that people align with the edge of a table."""
+SPINE_OUT = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
+"""Stands a lying book (spine at -x) upright with its spine to the front, -y."""
+
+
+@dataclass
+class PlacedSurface:
+    """A surface of an object in the room, and what stands on it already."""
+
+    origin: NDArray[np.float64]
+    """`(3,)` its centre in the room's frame."""
+    rotation: NDArray[np.float64]
+    """`(3, 3)` its frame; x and y span it."""
+    half_x: float
+    half_y: float
+    headroom: float
+    category: str = "Floor"
+    soft: bool = False
+    shelf: bool = False
+    used: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+    """Rectangles x, y, half x, half y and the height of their top."""
+
+    @classmethod
+    def of(cls, owner: SceneObject, model: ObjectModel, surface: Surface) -> PlacedSurface:
+        origin = owner.position + owner.rotation @ np.array([surface.x, surface.y, surface.z])
+        half_x, half_y = surface.half_x, surface.half_y
+        return cls(origin, owner.rotation, half_x, half_y, surface.headroom, owner.category, model.soft, model.shelf)
+
+    @property
+    def area(self) -> float:
+        return 4 * self.half_x * self.half_y
+
+
+class Clutter:
+    """Draws small objects by theme, rarer ones preferred as a scene fills up, and places them on surfaces."""
+
+    def __init__(self, paint: Palette, exclude: frozenset[str]) -> None:
+        self.paint = paint
+        self.rng = paint.rng
+        self.exclude = exclude
+        self.loose: list[SceneObject] = []
+        self.names = sorted(set(SMALL_OBJECTS) - exclude)
+        self._seen: dict[str, int] = {}
+
+    def draw_name(self, theme: str) -> str:
+        """A category of the theme, or now and then any category at all."""
+        if self.paint.chance(0.12):
+            weights = dict.fromkeys(self.names, 1.0)
+        else:
+            weights = {name: weight for name, weight in THEMES[theme].items() if name not in self.exclude}
+        names = list(weights)
+        pull = np.array([weights[name] / (1 + self._seen.get(name, 0)) for name in names])
+        return names[int(self.rng.choice(len(names), p=pull / pull.sum()))]
+
+    def build(self, name: str) -> ObjectModel:
+        return SMALL_OBJECTS[name](self.paint)
+
+    def draw(self, theme: str) -> ObjectModel:
+        return self.build(self.draw_name(theme))
+
+    # Ways to fill a surface
+
+    def spread(self, surface: PlacedSurface, theme: str, count: int) -> None:
+        """Objects beside each other, a few of them on their side; now and then a setting, a stack or a fruit bowl."""
+        if surface.soft:
+            self._on_cushions(surface, count)
+            return
+        for _ in range(count):
+            draw = self.rng.random()
+            if draw < 0.08 and theme in ("dining", "cooking"):
+                self.place_setting(surface)
+            elif draw < 0.13 and theme in ("dining", "cooking", "produce"):
+                self.fruit_bowl(surface)
+            elif draw < 0.22:
+                self.stack(surface, theme)
+            else:
+                model = self.draw(theme)
+                self.put(surface, model, tip=model.tips and self.paint.chance(0.12))
+
+    def groups(self, surface: PlacedSurface, theme: str, count: int) -> None:
+        """A few categories, several of each close together: nuts, cutlery, toys as they are laid out for a photograph."""
+        kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(1, 6)))]
+        for i in range(count):
+            self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.001, tries=12)
+
+    def heap(self, surface: PlacedSurface, theme: str, count: int, spread: float = 1.0) -> None:
+        """Objects dropped on each other; `spread` is the part of the surface they fall on."""
+        kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(2, 9)))]
+        for _ in range(count):
+            model = self.build(self.paint.pick(kinds)) if self.paint.chance(0.7) else self.draw(theme)
+            half_x, half_y = _half_extents(model, np.eye(3))
+            if max(half_x, half_y) > max(surface.half_x, surface.half_y):
+                continue
+            turn = rotation("z", self.rng.uniform(0, 360))
+            if self.paint.chance(0.5):
+                turn = turn @ rotation("x", self.rng.uniform(-100, 100))
+            half_x, half_y = _half_extents(model, turn)
+            x = self.rng.uniform(-1, 1) * max(surface.half_x * spread - half_x, 0)
+            y = self.rng.uniform(-1, 1) * max(surface.half_y * spread - half_y, 0)
+            base = _support(surface, x, y, half_x, half_y)
+            low, high = _heights(model, turn)
+            if base + high - low > min(surface.headroom, 0.45):
+                continue
+            self._drop(surface, model, x, y, base + LIFT - low, turn)
+            surface.used.append((x, y, half_x * 0.9, half_y * 0.9, base + LIFT + high - low))
+
+    def book_row(self, surface: PlacedSurface) -> None:
+        """Books upright side by side with their spines to the front, from the left."""
+        x, end = -surface.half_x, self.rng.uniform(-0.6, 1.0) * surface.half_x
+        while x < end and "Book" not in self.exclude:
+            model = SMALL_OBJECTS["Book"](self.paint)
+            low, high = model.bounds()
+            half_thick = high[2] / 2
+            if high[1] - low[1] > surface.headroom - 0.01 or high[0] > 0.12 or half_thick < 0.006:
+                x += 0.01
+                continue
+            x += half_thick + 0.001
+            y = -surface.half_y * 0.2 + self.rng.normal(0, 0.004)
+            # The lying book's axes (width, length, thickness) become (depth, height, along the row).
+            turn = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
+            self._drop(surface, model, x - half_thick, y, (high[1] - low[1]) / 2 + 0.002, turn)
+            surface.used.append((x, y, half_thick + 0.002, high[0], high[1] - low[1]))
+            x += half_thick
+
+    def shelf_row(self, surface: PlacedSurface, theme: str) -> None:
+        """Groceries, toys or jars side by side, front to the open side, often several of a kind."""
+        x = -surface.half_x
+        model_name = self.draw_name(theme)
+        while x < surface.half_x:
+            if self.paint.chance(0.45):
+                model_name = self.draw_name(theme)
+            model = self.build(model_name)
+            turn = rotation("z", self.rng.normal(0, 8))
+            half_x, half_y = _half_extents(model, turn)
+            low, high = _heights(model, turn)
+            if (
+                half_y > surface.half_y * 1.05
+                or high - low > surface.headroom - 0.01
+                or x + 2 * half_x > surface.half_x
+            ):
+                x += 0.03
+                continue
+            x += half_x + self.rng.uniform(0.001, 0.015)
+            y = -surface.half_y + half_y + self.rng.uniform(0, 1) * 2 * max(surface.half_y - half_y, 0) * 0.5
+            self._drop(surface, model, x, y, LIFT - low, turn)
+            surface.used.append((x, y, half_x, half_y, high - low))
+            x += half_x
+
+    def place_setting(self, surface: PlacedSurface) -> None:
+        """Plate with cutlery beside it and a drink above."""
+        plate = self.build("Plate")
+        x, y = self.rng.uniform(-0.8, 0.8) * surface.half_x, float(self.rng.choice([-0.55, 0.55])) * surface.half_y
+        if not self.put(surface, plate, at=(x, y)):
+            return
+        radius = plate.bounds()[1][0]
+        facing = 90.0 if y < 0 else 270.0
+        offset = radius + 0.02
+        for side, names in ((-1, ("Fork",)), (1, ("Knife", "Spoon"))):
+            for i, name in enumerate(names):
+                if name not in self.exclude and self.paint.chance(0.8):
+                    at = (x + side * (offset + 0.03 * i), y)
+                    self.put(surface, self.build(name), yaw=facing + self.rng.normal(0, 5), at=at, gap=0.0)
+        drink = self.paint.pick([name for name in ("Mug", "Cup", "WineGlass") if name not in self.exclude])
+        self.put(surface, self.build(drink), at=(x + radius * 0.9, y * 0.3))
+
+    def fruit_bowl(self, surface: PlacedSurface) -> None:
+        bowl = self.build("Bowl")
+        radius, height = bowl.bounds()[1][0], bowl.bounds()[1][2]
+        if not self.put(surface, bowl):
+            return
+        x, y, *_ = surface.used[-1]
+        inside = PlacedSurface(
+            surface.origin + surface.rotation @ np.array([x, y, height * 0.2 + 0.006]),
+            surface.rotation,
+            radius * 0.6,
+            radius * 0.6,
+            surface.headroom - height,
+        )
+        self.heap(inside, "produce", int(self.rng.integers(2, 7)))
+
+    def stack(self, surface: PlacedSurface, theme: str) -> None:
+        """Two to four flat things on each other, perhaps with something on top."""
+        bases = [name for name in ("Book", "Plate", "CuttingBoard", "Box", "Cloth", "Tray") if name not in self.exclude]
+        base = self.build(self.paint.pick(bases))
+        if not self.put(surface, base):
+            return
+        x, y, half_x, half_y, top = surface.used[-1]
+        for _ in range(int(self.rng.integers(1, 4))):
+            repeat = base.flat and self.paint.chance(0.55)
+            model = self.build(base.category) if repeat else self.draw(theme)
+            turn = rotation("z", self.rng.uniform(0, 360))
+            low, high = _heights(model, turn)
+            if max(_half_extents(model, turn)) > 1.1 * max(half_x, half_y) or top + high - low > surface.headroom:
+                continue
+            self._drop(surface, model, x, y, top + LIFT - low, turn)
+            top += high - low + LIFT
+            surface.used[-1] = (x, y, half_x, half_y, top)
+            if not model.flat:
+                break
+
+    # One object
+
+    def put(
+        self,
+        surface: PlacedSurface,
+        model: ObjectModel,
+        *,
+        yaw: float | None = None,
+        tip: bool = False,
+        at: tuple[float, float] | None = None,
+        gap: float = 0.004,
+        tries: int = 8,
+    ) -> bool:
+        """Stand the model on a free spot; False when there is none. Yaw in degrees and `at` in m of the surface's frame."""
+        if yaw is None:
+            aligned = model.category in UPRIGHT_ONLY_YAW
+            yaw = (
+                self.rng.normal(0, 8) + 90 * int(self.rng.integers(-1, 2)) * int(self.paint.chance(0.3))
+                if aligned
+                else self.rng.uniform(0, 360)
+            )
+        turn = rotation("z", yaw)
+        if tip:
+            turn = turn @ rotation("xy"[int(self.rng.integers(2))], 90.0 if self.paint.chance(0.5) else -90.0)
+        half_x, half_y = _half_extents(model, turn)
+        low, high = _heights(model, turn)
+        if high - low > surface.headroom - 0.01 or half_x > surface.half_x * 1.05 or half_y > surface.half_y * 1.1:
+            return False
+        for _ in range(tries if at is None else 1):
+            if at is not None:
+                x, y = at
+            else:
+                x = self.rng.uniform(-1, 1) * max(surface.half_x - half_x, 0)
+                y = self.rng.uniform(-1, 1) * max(surface.half_y - half_y, 0)
+            if all(
+                abs(x - ux) > half_x + hx + gap or abs(y - uy) > half_y + hy + gap for ux, uy, hx, hy, _ in surface.used
+            ):
+                self._drop(surface, model, x, y, LIFT - low, turn)
+                surface.used.append((x, y, half_x, half_y, high - low))
+                return True
+        return False
+
+    def _on_cushions(self, surface: PlacedSurface, count: int) -> None:
+        for _ in range(count):
+            if self.paint.chance(0.6) and "Pillow" not in self.exclude:
+                self.put(surface, pillow(self.paint, self.rng.uniform(0.15, 0.24)))
+            else:
+                self.put(surface, self.draw("soft"))
+
+    def _drop(self, surface: PlacedSurface, model: ObjectModel, x: float, y: float, z: float, turn: NDArray) -> None:
+        """Place the model's bounding-box centre over (x, y) of the surface, its origin at height z above it."""
+        center = _center(model, turn)
+        offset = np.array([x - center[0], y - center[1], z])
+        self._seen[model.category] = self._seen.get(model.category, 0) + 1
+        self.loose.append(
+            SceneObject(
+                model.category,
+                model.parts,
+                surface.origin + surface.rotation @ offset,
+                surface.rotation @ turn,
+                furniture=False,
+                casts_shadow=model.casts_shadow,
+                light=model.light,
+                colliders=model.colliders,
+            )
+        )
+
+
+def _turned(model: ObjectModel, turn: NDArray) -> tuple[NDArray, NDArray]:
+    """Bounds of the turned model: the vertices' own, not those of its box, so that round things pack closely."""
+    points = np.concatenate([part.mesh.vertices for part in model.parts]) @ turn.T
+    return points.min(axis=0), points.max(axis=0)
+
+
+def _half_extents(model: ObjectModel, turn: NDArray) -> tuple[float, float]:
+    low, high = _turned(model, turn)
+    return float(high[0] - low[0]) / 2, float(high[1] - low[1]) / 2
+
+
+def _heights(model: ObjectModel, turn: NDArray) -> tuple[float, float]:
+    low, high = _turned(model, turn)
+    return float(low[2]), float(high[2])
+
+
+def _center(model: ObjectModel, turn: NDArray) -> NDArray:
+    low, high = _turned(model, turn)
+    return (low + high) / 2
+
+
+def _support(surface: PlacedSurface, x: float, y: float, half_x: float, half_y: float) -> float:
+    """Height of the highest thing under a rectangle."""
+    tops = [top for ux, uy, hx, hy, top in surface.used if abs(x - ux) < half_x + hx and abs(y - uy) < half_y + hy]
+    return max(tops, default=0.0)

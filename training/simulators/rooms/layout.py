@@ -1,0 +1,548 @@
+"""Furnishes rooms and tabletops and fills them with clutter: from a seed and a texture bank to a scene at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulators.rooms import furniture, furniture_wall
+from training.simulators.rooms.clutter import Clutter, PlacedSurface
+from training.simulators.rooms.materials import Palette
+from training.simulators.rooms.mesh import rotation
+from training.simulators.rooms.objects import ObjectModel
+from training.simulators.rooms.objects_catalogue import ROOM_THEMES, SMALL_OBJECTS
+from training.simulators.rooms.objects_home import basket
+from training.simulators.rooms.scene import Focus, Scene, SceneError, SceneObject, Window
+from training.simulators.rooms.settle import settle
+from training.simulators.rooms.structure import WALL_YAW, build_shell, wall_extent
+
+TABLETOP_SHARE = 0.45
+"""Part of the scenes that are one table, shelf or box seen from near."""
+ROOM_PIECES: dict[str, list[str]] = {
+    "kitchen": ["CounterTop", "CounterTop", "Fridge", "Stove", "Dishwasher", "Shelf", "Cabinet", "WashingMachine"],
+    "living": ["Sofa", "ArmChair", "TVStand", "Shelf", "Cabinet", "SideTable", "Ottoman", "Radiator"],
+    "bedroom": ["Bed", "Dresser", "Wardrobe", "SideTable", "Desk", "Shelf", "Ottoman", "Bench"],
+    "office": ["Desk", "Desk", "Shelf", "Shelf", "Cabinet", "Dresser", "Radiator"],
+    "bathroom": ["Bathtub", "Toilet", "Sink", "Cabinet", "WashingMachine", "Shelf", "Stool", "Radiator"],
+}
+"""What stands along the walls of a room, the first four nearly always."""
+ANY_PIECE = sorted({name for names in ROOM_PIECES.values() for name in names} | {"CoffeeTable"})
+THEME_OF = {
+    "CounterTop": ("cooking", "produce", "groceries", "cooking"),
+    "Stove": ("stove",),
+    "DiningTable": ("dining", "dining", "produce", "groceries", "desk"),
+    "Desk": ("desk",),
+    "Sink": ("bathroom",),
+    "Toilet": ("bathroom",),
+    "CoffeeTable": ("living", "dining", "living"),
+}
+IN_WALL = 0.05
+"""m that a frame may reach into its wall."""
+MIN_LOOSE = 6
+"""A scene with fewer small objects at rest is refused."""
+
+
+def build_scene(
+    seed: int | np.random.SeedSequence, textures: dict[str, list[int]], exclude: frozenset[str] = frozenset()
+) -> Scene:
+    """One settled room or tabletop.
+
+    `textures` maps texture kinds to layers of the texture bank. `exclude` are categories never to be placed.
+    The same arguments give the same scene. Raises SceneError when a seed leads to a room without enough objects.
+    """
+    rng = np.random.default_rng(seed)
+    paint = Palette(rng, textures)
+    room = _Room(paint, exclude)
+    try:
+        kind = "tabletop" if paint.chance(TABLETOP_SHARE) else paint.pick(list(ROOM_PIECES))
+        if kind == "tabletop":
+            focus = _furnish_tabletop(room)
+        else:
+            focus = []
+            _furnish_room(room, kind)
+        shell = build_shell(paint, room.half_size, room.window)
+        kept = settle(room.fixed, room.clutter.loose, room.half_size)
+    except (ValueError, IndexError, FloatingPointError) as error:
+        raise SceneError(f"scene of seed {seed} failed: {error}") from error
+    if len(kept) < MIN_LOOSE:
+        raise SceneError(f"scene of seed {seed} has {len(kept)} small objects at rest; at least {MIN_LOOSE} are needed")
+    return Scene(
+        seed=seed,
+        kind=kind,
+        half_size=room.half_size,
+        objects=room.fixed + kept,
+        structure=shell.parts,
+        window=room.window,
+        wall_color=shell.wall_color,
+        floor_color=shell.floor_color,
+        ceiling_color=shell.ceiling_color,
+        focus=focus,
+    )
+
+
+class _Room:
+    """A room while it is being furnished: fixed pieces, what they occupy, and the surfaces they offer."""
+
+    def __init__(self, paint: Palette, exclude: frozenset[str]) -> None:
+        self.paint, self.rng, self.exclude = paint, paint.rng, exclude
+        self.half_size = (2.0, 2.0, 2.5)
+        self.fixed: list[SceneObject] = []
+        self.boxes: list[NDArray[np.float64]] = []
+        """`(N, 2, 3)` axis-aligned boxes of each fixed piece."""
+        self.surfaces: list[PlacedSurface] = []
+        self.window: Window | None = None
+        self.clutter = Clutter(paint, exclude)
+
+    def build(self, name: str) -> ObjectModel | None:
+        builders = furniture.BUILDERS | furniture_wall.BUILDERS
+        return None if name in self.exclude else builders[name](self.paint)
+
+    def fix(self, model: ObjectModel, position: NDArray, turn: NDArray) -> SceneObject:
+        """Add a piece where it is, without any test."""
+        item = SceneObject(
+            model.category,
+            model.parts,
+            np.asarray(position, np.float64),
+            turn,
+            furniture=True,
+            casts_shadow=model.casts_shadow,
+            light=model.light,
+            colliders=model.colliders,
+        )
+        self.fixed.append(item)
+        self.boxes.append(_occupied(item))
+        self.surfaces += [PlacedSurface.of(item, model, surface) for surface in model.surfaces]
+        return item
+
+    def try_fix(
+        self, model: ObjectModel, x: float, y: float, yaw: float, z: float = 0.0, margin: float = 0.02
+    ) -> SceneObject | None:
+        """Add a piece if it stays inside the room and clear of all others by `margin` m; None otherwise."""
+        turn, position = rotation("z", yaw), np.array([x, y, z])
+        probe = SceneObject(model.category, model.parts, position, turn, True, colliders=model.colliders)
+        low, high = probe.bounds()
+        w, d, h = self.half_size
+        if max(-low[0], high[0]) > w + IN_WALL or max(-low[1], high[1]) > d + IN_WALL or high[2] > h + 1e-3:
+            return None
+        boxes = _occupied(probe)
+        if any(_overlap(boxes, other, margin) for other in self.boxes):
+            return None
+        return self.fix(model, position, turn)
+
+    def along_wall(
+        self, model: ObjectModel, wall: int, z: float = 0.0, gap: float = 0.015, tries: int = 6, u: float | None = None
+    ) -> SceneObject | None:
+        """Stand or hang a piece with its back to a wall at a random or given place along it."""
+        length, distance = wall_extent(self.half_size, wall)
+        low, high = model.bounds()
+        reach = length - max(-low[0], high[0]) - 0.03
+        if reach <= 0:
+            return None
+        turn = rotation("z", WALL_YAW[wall])
+        for _ in range(tries if u is None else 1):
+            along = self.rng.uniform(-reach, reach) if u is None else u
+            x, y, _ = turn @ np.array([along, distance - high[1] - gap, 0])
+            yaw = WALL_YAW[wall] + (self.rng.normal(0, 0.4) if z == 0 else 0)
+            item = self.try_fix(model, x, y, yaw, z, margin=0.01)
+            if item is not None:
+                return item
+        return None
+
+
+# Rooms
+
+
+def _furnish_room(room: _Room, kind: str) -> None:
+    rng, paint = room.rng, room.paint
+    room.half_size = (rng.uniform(1.5, 2.9), rng.uniform(1.5, 2.6), rng.uniform(2.3, 3.0))
+    names = ROOM_PIECES[kind]
+    chosen = names[:4] + [paint.pick(names[4:]) for _ in range(2)]
+    chosen += [paint.pick(ANY_PIECE) for _ in range(int(rng.integers(1, 5)))]
+    for name in chosen:
+        model = room.build(name)
+        if model is not None:
+            _against_any_wall(room, model)
+    for item in list(room.fixed):
+        _accompany(room, item)
+    if paint.chance(0.65) and kind != "bathroom":
+        _dining_group(room)
+    for name in ("FloorLamp", "SideTable", "Chair", "Stool", "ArmChair", "Bench", "Fan", "OfficeChair"):
+        if paint.chance(0.25):
+            _anywhere(room, name)
+    if paint.chance(0.4) and not any(item.category == "Rug" for item in room.fixed):
+        _rug_at(room, rng.uniform(-0.5, 0.5, 2) * room.half_size[:2], 90.0 * int(rng.integers(2)))
+    _dress_walls(room, kind)
+    if paint.chance(0.7) and "CeilingLight" not in room.exclude:
+        x, y = rng.uniform(-0.4, 0.4, 2) * room.half_size[:2]
+        room.fix(furniture_wall.ceiling_light(paint), np.array([x, y, room.half_size[2]]), np.eye(3))
+    _clutter_room(room, kind, int(rng.integers(35, 100)))
+
+
+def _against_any_wall(room: _Room, model: ObjectModel) -> None:
+    for _ in range(10):
+        if room.along_wall(model, int(room.rng.integers(4)), tries=2, gap=0.03) is not None:
+            return
+
+
+def _anywhere(room: _Room, name: str) -> None:
+    model = room.build(name)
+    if model is None:
+        return
+    w, d, _ = room.half_size
+    for _ in range(5):
+        x, y = room.rng.uniform(-0.9, 0.9) * w, room.rng.uniform(-0.9, 0.9) * d
+        if room.try_fix(model, x, y, 90.0 * int(room.rng.integers(4)) + room.rng.normal(0, 10), margin=0.03):
+            return
+
+
+def _accompany(room: _Room, item: SceneObject) -> None:
+    """A chair at a desk, a table and a rug at a sofa, a television on its stand."""
+    paint, rng = room.paint, room.rng
+    yaw = float(np.degrees(np.arctan2(item.rotation[1, 0], item.rotation[0, 0])))
+    _, high = _own_bounds(item)
+    if item.category == "Desk" and paint.chance(0.9):
+        model = room.build("OfficeChair" if paint.chance(0.6) else "Chair")
+        if model is not None:
+            for reach in (rng.uniform(0.0, 0.2), 0.3):
+                ahead = item.position + item.rotation @ np.array([rng.uniform(-0.15, 0.15), -high[1] - reach, 0])
+                if room.try_fix(model, ahead[0], ahead[1], yaw + 180 + rng.normal(0, 12), margin=0.003):
+                    break
+    elif item.category == "Sofa" and paint.chance(0.75):
+        model = room.build("CoffeeTable")
+        if model is not None:
+            ahead = item.position + item.rotation @ np.array(
+                [0, -high[1] - model.bounds()[1][1] - rng.uniform(0.2, 0.4), 0]
+            )
+            if room.try_fix(model, ahead[0], ahead[1], yaw) and paint.chance(0.6):
+                _rug_at(room, ahead[:2], yaw)
+    elif item.category in ("TVStand", "Dresser") and paint.chance(0.85 if item.category == "TVStand" else 0.25):
+        model = room.build("Television")
+        if model is not None:
+            on_top = [surface for surface in room.surfaces if surface.category == item.category]
+            for surface in on_top:
+                if np.allclose(surface.origin[:2], item.position[:2], atol=0.05) and not surface.used:
+                    at = surface.origin + item.rotation @ np.array([0, 0.03, 0.0005])
+                    room.fix(model, at, item.rotation @ rotation("z", rng.normal(0, 4)))
+                    surface.used.append((0, 0.03, model.bounds()[1][0], 0.11, 1.0))
+
+
+def _dining_group(room: _Room) -> None:
+    """A table in the room with chairs pushed in or pulled out around it."""
+    paint, rng = room.paint, room.rng
+    model = room.build("DiningTable")
+    if model is None:
+        return
+    w, d, _ = room.half_size
+    for _ in range(10):
+        yaw = 90.0 * int(rng.integers(2))
+        table = room.try_fix(model, rng.uniform(-0.6, 0.6) * w, rng.uniform(-0.6, 0.6) * d, yaw, margin=0.1)
+        if table is None:
+            continue
+        half = model.bounds()[1]
+        seat = "Stool" if paint.chance(0.15) else "Chair"
+        for _ in range(int(rng.integers(2, 9))):
+            chair = room.build(seat)
+            if chair is None:
+                break
+            side = int(rng.integers(4))
+            along, out = (half[0], half[1]) if side % 2 == 0 else (half[1], half[0])
+            reach = out + rng.uniform(0.02, 0.35)
+            offset = rotation("z", yaw + 90 * side) @ np.array([rng.uniform(-0.6, 0.6) * along, -reach, 0])
+            at = table.position + offset
+            room.try_fix(chair, at[0], at[1], yaw + 90 * side + 180 + rng.normal(0, 6), margin=0.003)
+        return
+
+
+def _rug_at(room: _Room, at: NDArray, yaw: float) -> None:
+    """A rug lies under what stands there already, clipped to the room by choosing a smaller one."""
+    model = room.build("Rug")
+    if model is None:
+        return
+    half = np.abs(rotation("z", yaw) @ model.bounds()[1])
+    if all(abs(at[i]) + half[i] < room.half_size[i] for i in (0, 1)):
+        room.fix(model, np.array([at[0], at[1], 0.0]), rotation("z", yaw))
+
+
+def _dress_walls(room: _Room, kind: str) -> None:
+    paint, rng = room.paint, room.rng
+    if paint.chance(0.75) and "Window" not in room.exclude:
+        _add_window(room, int(rng.integers(4)))
+    if paint.chance(0.55):
+        model = room.build("Door")
+        if model is not None:
+            room.along_wall(model, int(rng.integers(4)), gap=-0.015)
+    if kind == "kitchen" and "Cabinet" not in room.exclude:
+        for _ in range(int(rng.integers(1, 4))):
+            room.along_wall(furniture.wall_cabinet(paint), int(rng.integers(4)), z=rng.uniform(1.6, 1.75), gap=0.003)
+    for _ in range(int(rng.integers(0, 6))):
+        model = room.build(paint.pick(["Painting", "Painting", "Painting", "Mirror", "Poster", "WallClock"]))
+        if model is not None:
+            room.along_wall(model, int(rng.integers(4)), z=rng.uniform(1.35, 1.75), gap=0.002)
+    for _ in range(int(rng.integers(0, 3))):
+        if "Shelf" not in room.exclude:
+            room.along_wall(furniture_wall.wall_shelf(paint), int(rng.integers(4)), z=rng.uniform(1.2, 1.6), gap=0.002)
+    if kind in ("living", "bedroom") and paint.chance(0.25) and "Television" not in room.exclude:
+        room.along_wall(furniture_wall.wall_television(paint), int(rng.integers(4)), z=rng.uniform(1.1, 1.5), gap=0.01)
+
+
+def _add_window(room: _Room, wall: int) -> None:
+    """Window, and curtains or a blind in front of it."""
+    paint, rng = room.paint, room.rng
+    length, distance = wall_extent(room.half_size, wall)
+    half_width, half_height = rng.uniform(0.35, min(0.8, length * 0.6)), rng.uniform(0.4, 0.65)
+    z = min(rng.uniform(1.35, 1.6), room.half_size[2] - half_height - 0.15)
+    # The pane lies in the wall's opening: the frame's back half is inside the wall.
+    item = room.along_wall(furniture_wall.window(paint, half_width, half_height), wall, z, gap=-0.04)
+    if item is None:
+        return
+    turn = rotation("z", WALL_YAW[wall])
+    u = float((turn.T @ item.position)[0])
+    room.window = Window(wall, u, z, half_width, half_height)
+    top = turn @ np.array([u, distance - 0.075, z + half_height + 0.05])
+    if paint.chance(0.5) and "Curtains" not in room.exclude:
+        drop = 2 * half_height + rng.uniform(0.05, 0.5)
+        for side in (-1, 1):
+            at = top + turn @ np.array([side * (half_width + 0.05), 0, 0.03])
+            probe = furniture_wall.curtain(paint, drop)
+            room.try_fix(probe, at[0], at[1], WALL_YAW[wall], at[2], margin=-0.07)
+    elif paint.chance(0.4) and "Blinds" not in room.exclude:
+        at = top + turn @ np.array([0, 0.01, -0.06])
+        room.fix(furniture_wall.blinds(paint, half_width - 0.005, 2 * half_height - 0.05), at, turn)
+
+
+def _clutter_room(room: _Room, kind: str, count: int) -> None:
+    """Fill surfaces in random order until about `count` small objects stand in the room."""
+    paint, rng, clutter = room.paint, room.rng, room.clutter
+    surfaces = [room.surfaces[i] for i in rng.permutation(len(room.surfaces))]
+    for surface in surfaces:
+        if len(clutter.loose) >= count:
+            break
+        theme = _theme(room, surface, ROOM_THEMES[kind])
+        if surface.shelf:
+            _fill_shelf(room, surface, theme)
+        elif paint.chance(0.85):
+            amount = 1 + int(rng.poisson(min(surface.area, 1.2) * rng.uniform(6, 22)))
+            if theme == "stove":
+                for name in ("Pan", "Pot", "Pan", "Kettle"):
+                    if name not in room.exclude and paint.chance(0.6):
+                        clutter.put(surface, clutter.build(name), gap=-0.01)
+            elif paint.chance(0.15) and not surface.soft:
+                clutter.heap(surface, theme, min(amount, 14), spread=rng.uniform(0.4, 0.9))
+            else:
+                clutter.spread(surface, theme, min(amount, 5) if surface.soft else amount)
+    _clutter_floor(room, int(rng.integers(2, 12)))
+
+
+def _fill_shelf(room: _Room, surface: PlacedSurface, theme: str) -> None:
+    paint, clutter = room.paint, room.clutter
+    draw = room.rng.random()
+    if draw < 0.2:
+        clutter.book_row(surface)
+        clutter.spread(surface, theme, 2)
+    elif draw < 0.55:
+        clutter.shelf_row(surface, theme)
+    elif draw < 0.9:
+        clutter.spread(surface, theme, int(room.rng.integers(1, 7)))
+    elif paint.chance(0.5):
+        clutter.heap(surface, theme, int(room.rng.integers(3, 8)))
+
+
+def _theme(room: _Room, surface: PlacedSurface, usual: list[str]) -> str:
+    if surface.category in THEME_OF and room.paint.chance(0.8):
+        return room.paint.pick(THEME_OF[surface.category])
+    return room.paint.pick(usual)
+
+
+def _clutter_floor(room: _Room, count: int) -> None:
+    w, d, h = room.half_size
+    floor = PlacedSurface(np.array([0, 0, 0.011]), np.eye(3), w - 0.04, d - 0.04, h)
+    for boxes, item in zip(room.boxes, room.fixed, strict=True):
+        low, high = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
+        if low[2] < 0.4 and item.category != "Rug":
+            x, y = (low[:2] + high[:2]) / 2
+            floor.used.append((x, y, (high[0] - low[0]) / 2, (high[1] - low[1]) / 2, high[2]))
+    for _ in range(count):
+        room.clutter.put(floor, room.clutter.draw("floor"), tries=4)
+
+
+# Tabletops
+
+
+def _furnish_tabletop(room: _Room) -> list[Focus]:
+    """A small corner of a room around one densely filled table, shelf or box."""
+    rng, paint = room.rng, room.paint
+    room.half_size = (rng.uniform(1.1, 1.8), rng.uniform(1.1, 1.8), rng.uniform(2.3, 2.8))
+    stage = paint.pick([_table_stage, _table_stage, _table_stage, _shelf_stage, _box_stage, _box_stage, _floor_stage])
+    focus = stage(room)
+    for name in ("Chair", "Stool", "SideTable", "Cabinet", "Sofa", "Shelf"):
+        if paint.chance(0.2):
+            _anywhere(room, name)
+    _dress_walls(room, "tabletop")
+    if paint.chance(0.4) and "CeilingLight" not in room.exclude:
+        room.fix(furniture_wall.ceiling_light(paint), np.array([0, 0, room.half_size[2]]), np.eye(3))
+    return focus
+
+
+def _stage_piece(room: _Room, names: list[str]) -> SceneObject:
+    """The table or shelf that carries the scene, at a wall or free in the room."""
+    available = [name for name in names if name not in room.exclude]
+    if not available:
+        raise SceneError(f"all of {', '.join(names)} are excluded; nothing is left to carry a tabletop scene")
+    name = room.paint.pick(available)
+    for _ in range(20):
+        model = room.build(name)
+        assert model is not None
+        if room.paint.chance(0.6) or model.shelf:
+            item = room.along_wall(model, int(room.rng.integers(4)))
+        else:
+            x, y = room.rng.uniform(-0.3, 0.3, 2) * room.half_size[:2]
+            item = room.try_fix(model, x, y, 90.0 * int(room.rng.integers(4)))
+        if item is not None:
+            return item
+    raise SceneError(f"no room for a {name} of a tabletop scene")
+
+
+def _table_stage(room: _Room) -> list[Focus]:
+    rng, paint, clutter = room.rng, room.paint, room.clutter
+    names = [
+        "DiningTable",
+        "DiningTable",
+        "CoffeeTable",
+        "Desk",
+        "CounterTop",
+        "SideTable",
+        "Dresser",
+        "Bench",
+        "Stove",
+    ]
+    _stage_piece(room, names)
+    surface = max(room.surfaces, key=lambda candidate: candidate.area)
+    usual = ["dining", "dining", "cooking", "produce", "groceries", "desk", "living", "bathroom"]
+    theme = paint.pick(usual) if paint.chance(0.6) else _theme(room, surface, usual)
+    theme = "cooking" if theme == "stove" else theme
+    # A part of a large table is enough: dense there rather than thin everywhere.
+    stage = PlacedSurface(
+        surface.origin, surface.rotation, min(surface.half_x, rng.uniform(0.25, 0.7)), surface.half_y, surface.headroom
+    )
+    amount = int(rng.integers(10, 45))
+    fill: Callable[[PlacedSurface, str, int], None] = paint.pick(
+        [clutter.spread, clutter.spread, clutter.groups, clutter.heap]
+    )
+    if theme == "dining" and paint.chance(0.6):
+        for _ in range(int(rng.integers(1, 4))):
+            clutter.place_setting(stage)
+    fill(stage, theme, amount)
+    if paint.chance(0.4):
+        clutter.spread(stage, paint.pick(usual), 8)
+    return [_focus(stage)]
+
+
+def _shelf_stage(room: _Room) -> list[Focus]:
+    shelf = _stage_piece(room, ["Shelf"])
+    theme = room.paint.pick(["groceries", "groceries", "living", "cooking", "desk", "produce"])
+    focus = []
+    for surface in list(room.surfaces):
+        if not surface.shelf:
+            continue
+        if room.paint.chance(0.7):
+            room.clutter.shelf_row(surface, theme)
+        else:
+            _fill_shelf(room, surface, theme)
+        if 0.3 < surface.origin[2] < 1.7:
+            front = -shelf.rotation[:2, 1]
+            focus.append(_focus(surface, (float(front[0]), float(front[1]))))
+    return focus
+
+
+def _box_stage(room: _Room) -> list[Focus]:
+    """One or two open boxes heaped full, on a table or on the floor."""
+    rng, paint = room.rng, room.paint
+    if paint.chance(0.5):
+        _stage_piece(room, ["DiningTable", "CoffeeTable", "CounterTop", "Desk", "Bench"])
+        ground = max(room.surfaces, key=lambda candidate: candidate.area)
+    else:
+        ground = PlacedSurface(np.array([0.0, 0.0, 0.0]), np.eye(3), 0.6, 0.5, 2.0)
+    focus = []
+    for _ in range(int(rng.integers(1, 4))):
+        category = paint.pick([name for name in ("Crate", "Basket") if name not in room.exclude] or ["Crate"])
+        model = basket(paint, category)
+        high = model.bounds()[1]
+        half_x, half_y = float(high[0]), float(high[1])
+        for _ in range(6):
+            x = rng.uniform(-1, 1) * max(ground.half_x - half_x, 0)
+            y = rng.uniform(-1, 1) * max(ground.half_y - half_y, 0)
+            if all(abs(x - ux) > half_x + hx or abs(y - uy) > half_y + hy for ux, uy, hx, hy, _ in ground.used):
+                break
+        else:
+            continue
+        ground.used.append((x, y, half_x, half_y, float(high[2])))
+        at = ground.origin + ground.rotation @ np.array([x, y, 0])
+        item = room.fix(model, at, ground.rotation)
+        item.furniture = False
+        inside = room.surfaces.pop()
+        theme = paint.pick(["produce", "groceries", "desk", "cooking", "dining", "living"])
+        room.clutter.heap(inside, theme, int(rng.integers(6, 26)))
+        focus.append(_focus(inside, top_only=True))
+    room.clutter.spread(ground, paint.pick(["produce", "groceries", "cooking", "desk"]), int(rng.integers(2, 12)))
+    return focus
+
+
+def _floor_stage(room: _Room) -> list[Focus]:
+    """Things strewn over a piece of floor or rug."""
+    rng, paint = room.rng, room.paint
+    lift = 0.0
+    if paint.chance(0.5) and "Rug" not in room.exclude:
+        room.fix(furniture_wall.rug(paint), np.zeros(3), np.eye(3))
+        lift = 0.011
+    ground = PlacedSurface(np.array([0, 0, lift]), np.eye(3), 0.6, 0.55, 2.0)
+    theme = paint.pick(["floor", "living", "desk", "groceries", "produce"])
+    room.clutter.spread(ground, theme, int(rng.integers(8, 25)))
+    if paint.chance(0.5):
+        room.clutter.heap(ground, paint.pick(["floor", "living", "groceries"]), 8, spread=0.5)
+    room.boxes.append(np.array([[[-0.7, -0.7, 0.0], [0.7, 0.7, 0.5]]]))
+    return [_focus(ground)]
+
+
+def _focus(surface: PlacedSurface, front: tuple[float, float] | None = None, top_only: bool = False) -> Focus:
+    yaw = float(np.arctan2(surface.rotation[1, 0], surface.rotation[0, 0]))
+    x, y, z = (float(value) for value in surface.origin)
+    return Focus((x, y, z), (surface.half_x, surface.half_y), yaw, front, top_only)
+
+
+# Boxes
+
+
+def _occupied(item: SceneObject) -> NDArray[np.float64]:
+    """`(N, 2, 3)` axis-aligned boxes of an object's colliders, or of its whole extent where it has none."""
+    if not item.colliders:
+        low, high = item.bounds()
+        return np.array([[low, high]])
+    boxes = []
+    for collider in item.colliders:
+        if collider.shape == "box":
+            half = np.asarray(collider.size)
+        elif collider.shape == "cylinder":
+            half = np.array([collider.size[0], collider.size[0], collider.size[1]])
+        else:
+            half = np.full(3, collider.size[0])
+        center = item.rotation @ collider.position + item.position
+        reach = np.abs(item.rotation @ collider.rotation) @ half
+        boxes.append((center - reach, center + reach))
+    return np.array(boxes)
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], margin: float) -> bool:
+    """Whether any two boxes come closer than `margin` m."""
+    apart = (a[:, None, 0] > b[None, :, 1] + margin) | (b[None, :, 0] > a[:, None, 1] + margin)
+    return bool((~apart.any(axis=-1)).any())
+
+
+def _own_bounds(item: SceneObject) -> tuple[NDArray, NDArray]:
+    points = np.concatenate([part.mesh.vertices for part in item.parts])
+    return points.min(axis=0), points.max(axis=0)
+
+
+ALL_CATEGORIES = sorted({*SMALL_OBJECTS, *furniture.BUILDERS, *furniture_wall.BUILDERS, "Window", "Curtains", "Blinds"})
+"""Every category that a scene can hold."""
