@@ -1,4 +1,4 @@
-"""Frames of procedural rooms, end to end but small: consistent maps, complete metadata, the same bytes for the same seed."""
+"""Frames of procedural rooms, end to end but small: consistent maps, complete metadata, same seed same bytes."""
 
 from __future__ import annotations
 
