@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from saom_ros.errors import BundleError
+from saom_ros.external_data import external_locations
 
 FORMAT = 1
 CONFIG_NAME = "model.yaml"
@@ -180,6 +181,8 @@ def load_config(folder: Path | str) -> BundleConfig:
         raise BundleError(f"{path}: files does not list {GRAPH_NAME}; export the model again")
     for name, expected in config.files.items():
         _check_sum(folder / name, expected)
+        if name.endswith(".onnx"):
+            _check_weights(folder / name, config)
     return config
 
 
@@ -266,6 +269,16 @@ def _check_sum(path: Path, expected: str) -> None:
             f"{path}: SHA-256 is {found[:12]}..., {CONFIG_NAME} says {expected[:12]}...; the file is damaged or was "
             "changed: copy or export the bundle again (with git, check that git lfs pulled it)"
         )
+
+
+def _check_weights(path: Path, config: BundleConfig) -> None:
+    """Refuse a graph that reads weights from anything but files of its bundle, whose checksums are known."""
+    for location in external_locations(path):
+        if location not in config.files:
+            raise BundleError(
+                f"{path}: keeps weights in {_short(location)}, which {CONFIG_NAME} does not list; a graph may only "
+                "read files of its own bundle: export the model again"
+            )
 
 
 def _short(value: Any) -> str:

@@ -84,8 +84,8 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
     if not content:
         raise ImageError(f"{path}: is empty (0 bytes)")
-    if _is_truncated_jpeg(content):
-        raise ImageError(f"{path}: truncated JPEG ({len(content)} bytes, no end marker); copy the file again")
+    if _is_truncated(content):
+        raise ImageError(f"{path}: truncated ({len(content)} bytes, no end marker); copy the file again")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
@@ -173,8 +173,10 @@ def _refuse_equal_stems(files: Sequence[Path]) -> None:
         taken[path.stem] = path
 
 
-def _is_truncated_jpeg(content: bytes) -> bool:
-    """Whether JPEG data end before the end marker. Older OpenCV fills what is missing with grey and says nothing."""
+def _is_truncated(content: bytes) -> bool:
+    """Whether a PNG or JPEG ends before its end marker. Older OpenCV fills what is missing with grey or black."""
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content
     if not content.startswith(b"\xff\xd8"):
         return False
     position = 2

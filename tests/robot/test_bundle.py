@@ -1,12 +1,16 @@
 import copy
+import re
 from pathlib import Path
 
+import onnx
 import pytest
 import yaml
-from tiny_bundle import write_tiny_bundle
+from tiny_bundle import color_blocks, write_tiny_bundle
 
+from saom_ros import Segmenter
 from saom_ros.bundle import DEFAULT_BUNDLE, BundleConfig, Thresholds, load_config, sha256
 from saom_ros.errors import BundleError, SaomError
+from saom_ros.external_data import external_locations
 
 GOOD = {
     "format": 1,
@@ -206,6 +210,58 @@ def test_linked_files_are_accepted(bundle):
     (bundle / "model.onnx").rename(bundle.parent / "blob")
     (bundle / "model.onnx").symlink_to(bundle.parent / "blob")
     assert load_config(bundle).name == "tiny"
+
+
+def move_weights(bundle, location):
+    """Keep the graph's weights in another file, and list the changed graph."""
+    model = onnx.load(str(bundle / "model.onnx"))
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "x_index")
+    content = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", str(len(content)))):
+        tensor.external_data.add(key=key, value=value)
+    (bundle / "model.onnx.data").write_bytes(content)
+    list_file(bundle, "model.onnx", model.SerializeToString())
+
+
+def list_file(bundle, name, content):
+    """Write a file of the bundle together with its checksum."""
+    (bundle / name).write_bytes(content)
+    mapping = yaml.safe_load((bundle / "model.yaml").read_text())
+    mapping["files"][name] = sha256(bundle / name)
+    (bundle / "model.yaml").write_text(yaml.safe_dump(mapping))
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "model.onnx.data", "./model.onnx.data"])
+def test_weights_in_files_that_the_bundle_does_not_list_are_refused(bundle, location):
+    move_weights(bundle, location)
+    with pytest.raises(BundleError, match=f"model.onnx: keeps weights in '{re.escape(location)}'"):
+        load_config(bundle)
+
+
+def test_weights_in_a_listed_file_are_fine(bundle):
+    move_weights(bundle, "model.onnx.data")
+    list_file(bundle, "model.onnx.data", (bundle / "model.onnx.data").read_bytes())
+    assert len(Segmenter.load(bundle)(color_blocks(96, 128)[0])) == 4
+
+
+def test_weights_of_inner_graphs_and_attributes_are_found(tmp_path):
+    tensor = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL, data_type=1, dims=[1])
+    tensor.external_data.add(key="location", value="hidden")
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=tensor)
+    branch = onnx.helper.make_graph([constant], "branch", [], [])
+    choice = onnx.helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    onnx_model = onnx.helper.make_model(onnx.helper.make_graph([choice], "outer", [], []))
+    (tmp_path / "a.onnx").write_bytes(onnx_model.SerializeToString())
+    assert external_locations(tmp_path / "a.onnx") == {"hidden"}
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world", b"\xff" * 100, b"\x3a\x7f", b"\x09", b"\x3a" * 1000])
+def test_a_listed_graph_that_is_no_graph_is_refused(bundle, content):
+    list_file(bundle, "model.onnx", content)
+    with pytest.raises(BundleError, match=r"model\.onnx: (is empty|is not an ONNX graph)"):
+        load_config(bundle)
 
 
 def test_bundle_errors_are_errors_of_the_user():

@@ -82,7 +82,7 @@ def test_a_thumbnail_does_not_hide_a_truncated_jpeg(tmp_path):
     path.write_bytes(whole)
     assert read_rgb(path).shape == (40, 60, 3)
     path.write_bytes(whole[:-30])
-    with pytest.raises(ImageError, match="truncated JPEG"):
+    with pytest.raises(ImageError, match="truncated"):
         read_rgb(path)
 
 
