@@ -60,31 +60,47 @@ def test_finished_folder_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "stripes-000000.tar").stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+PROGRAM = """
+import sys
+import striped_simulator
+from training import collect
+from training.__main__ import main
+
+collect.SIMULATORS["rooms"] = striped_simulator.make_slow
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_stopped_run_keeps_its_shards_and_resumes_to_the_same_bytes(
+    tmp_path: Path, how: signal.Signals, status: int
+) -> None:
+    job = Job("rooms", "train", 0, 32, 32, 5)
+    whole, stopped, script = tmp_path / "whole", tmp_path / "stopped", tmp_path / "run.py"
     whole.mkdir()
-    killed.mkdir()
-    collect(JOB, 40, 1, whole, striped_simulator.make)
-    program = (
-        "import striped_simulator; from pathlib import Path; from training.collect import Job, collect\n"
-        f"if __name__ == '__main__': collect({JOB!r}, 40, 2, Path({str(killed)!r}), striped_simulator.make_slow)"
-    )
-    script = tmp_path / "run.py"
-    script.write_text(program)
+    collect(job, 40, 1, whole, striped_simulator.make)
+    script.write_text(PROGRAM)
+    options = ["--split", "train", "--frames", "40", "--workers", "2", "--frames-per-shard", "5"]
+    size = ["--width", "32", "--height", "32"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
-    run = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not digests(killed) and time.monotonic() < deadline:
+    command = [sys.executable, str(script), "collect", *options, *size, "--out", str(stopped)]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not digests(stopped) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     run.send_signal(how)
-    run.wait(20)
-    finished = digests(killed)
+    _, errors = run.communicate(timeout=20)
+    finished = digests(stopped)
+    assert run.returncode == status
+    assert "Traceback" not in errors
     assert 0 < len(finished) < 8
-    collect(JOB, 40, 2, killed, striped_simulator.make)
-    assert digests(killed) == digests(whole)
     assert finished.items() <= digests(whole).items()
-    assert not list(killed.glob(".*"))
+    if how == signal.SIGINT:
+        assert f"interrupted with {5 * len(finished)} of 40 frames" in errors
+    collect(job, 40, 2, stopped, striped_simulator.make)
+    assert digests(stopped) == digests(whole)
+    assert not list(stopped.glob(".*"))
 
 
 def test_worker_error_reaches_the_user(tmp_path: Path) -> None:
