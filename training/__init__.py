@@ -1,1 +1,3 @@
-"""Everything that runs on a workstation or a cluster: simulators, dataset, the SAM family, fine-tuning, evaluation, export."""
+"""Everything that runs on a workstation or a cluster: simulators, dataset, the SAM family, fine-tuning, evaluation,
+export.
+"""

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments[:1]).verb
     module = importlib.import_module(VERBS[chosen][0])
     verb_parser = argparse.ArgumentParser(
-        prog=f"python -m training {chosen}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m training {chosen}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(verb_parser)
     try:

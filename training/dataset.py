@@ -1,8 +1,8 @@
 """From shards to training batches.
 
 ``FrameStore`` decodes shards once into flat memory-mapped files, so that one loader process keeps up with the model;
-``TrainingBatches`` draws, crops and augments frames into batches, each a pure function of seed and batch number, which makes a
-resumed run see exactly the batches that it would have seen.
+``TrainingBatches`` draws, crops and augments frames into batches, each a pure function of seed and batch number,
+which makes a resumed run see exactly the batches that it would have seen.
 """
 
 import json
@@ -27,7 +27,9 @@ _STORE_FORMAT = 1
 
 
 class FrameStore:
-    """Decoded frames of a shard folder: ``store[i]`` gives RGB uint8 (H, W, 3) and instances uint16 (H, W), both read-only."""
+    """Decoded frames of a shard folder: ``store[i]`` gives RGB uint8 (H, W, 3) and instances uint16 (H, W), both read-
+    only.
+    """
 
     def __init__(self, folder: Path, show_progress: bool = True) -> None:
         """Open the cache beside the shards (``folder/cache``), decoding the shards that it does not hold yet."""
@@ -76,7 +78,9 @@ class _StorePart:
 
 
 def _decode_shard(shard: Path, stem: Path) -> None:
-    """Write one shard's frames as raw arrays; the JSON comes last, so a killed run leaves no half part that looks whole."""
+    """Write one shard's frames as raw arrays; the JSON comes last, so a killed run leaves no half part that looks
+    whole.
+    """
     shapes = []
     rgb_path, instances_path = stem.with_suffix(".rgb"), stem.with_suffix(".instances")
     with rgb_path.open("wb") as rgb_file, instances_path.open("wb") as instances_file:
@@ -266,7 +270,9 @@ class TrainingBatches(torch.utils.data.IterableDataset):
 def prompts_and_targets(
     labels: NDArray[np.uint16], box: Letterbox, sampling: PromptSampling, random: np.random.Generator
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-    """Mask-cell labels, points, their instance ids and the objectness target (see ``Batch``) of one letterboxed label map."""
+    """Mask-cell labels, points, their instance ids and the objectness target (see ``Batch``) of one letterboxed label
+    map.
+    """
     rows, cols = box.input_height // EMBEDDING_STRIDE, box.input_width // EMBEDDING_STRIDE
     grid = grid_points(rows, cols, box)
     assignment = assign_grid_points(labels, grid, sampling.min_area)

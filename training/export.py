@@ -1,4 +1,6 @@
-"""From a checkpoint to a model bundle: the everything-mode graph as ONNX, its description, checksums and a golden pair."""
+"""From a checkpoint to a model bundle: the everything-mode graph as ONNX, its description, checksums and a golden
+pair.
+"""
 
 import argparse
 import json
@@ -83,10 +85,11 @@ def everything_mode(checkpoint: Path, height: int = 0, width: int = 0) -> tuple[
 
 
 def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str) -> None:
-    """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is there.
+    """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is
+    there.
 
-    ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when ONNX Runtime
-    does not reproduce the torch module.
+    ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
+    ONNX Runtime does not reproduce the torch module.
     """
     if out.exists() and not (out / CONFIG_NAME).exists():
         raise SaomError(f"{out}: exists and is no bundle; give another folder")
@@ -133,7 +136,9 @@ def graph_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8])
 
 
 def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
-    """Raise SaomError unless scores agree within 1e-3 and 99.9 % of the used masks' cells are the same side of one half."""
+    """Raise SaomError unless scores agree within 1e-3 and 99.9 % of the used masks' cells are the same side of one
+    half.
+    """
     used = expected["scores"] > 0
     difference = float(np.abs(expected["scores"] - found["scores"]).max(initial=0))
     same = float(((expected["masks"] > 127) == (found["masks"] > 127))[used].mean()) if used.any() else 1.0
@@ -147,12 +152,12 @@ def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``python -m training export``."""
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint of a run, e.g. runs/small/last.ckpt")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; a bundle that is there is replaced")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; one that is there is replaced")
     parser.add_argument("--image", type=Path, required=True, help="picture for the golden pair, e.g. a rendered frame")
     parser.add_argument("--size", metavar="WxH", help="input size in px, multiples of 32 (default: training's last)")
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default="0.1.0", help="version of the model")
-    parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate': its thresholds and figures enter the bundle")
+    parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
     parser.add_argument("--card", type=Path, help="model card (Markdown) to ship as the bundle's README.md")
 
 

@@ -1,7 +1,8 @@
 """Train a promptable model to answer one point with one whole object.
 
-One YAML file is the whole run. Batches come from ``training.dataset``, losses from ``training.losses``; Lightning drives one CPU, one
-GPU or several. A run writes ``last.ckpt`` every ``checkpoint_every`` batches and goes on from there when it is started again.
+One YAML file is the whole run. Batches come from ``training.dataset``, losses from ``training.losses``; Lightning
+drives one CPU, one GPU or several. A run writes ``last.ckpt`` every ``checkpoint_every`` batches and goes on from
+there when it is started again.
 """
 
 import argparse
@@ -194,7 +195,9 @@ class WholeObjects(lightning.LightningModule):
 
 
 def whole_object_losses(decoded: Decoded, labels: Tensor, ids: Tensor) -> dict[str, Tensor]:
-    """Losses and mean IoU of answers to points on instances ``ids`` int64 (B, N), 0 = background, given ``labels`` (B, h/4, w/4)."""
+    """Losses and mean IoU of answers to points on instances ``ids`` int64 (B, N), 0 = background, given ``labels`` (B,
+    h/4, w/4).
+    """
     targets = (labels[:, None] == torch.where(ids > 0, ids, -2)[..., None, None]).to(decoded.masks.dtype)
     is_object = (targets.sum((2, 3)) > 0).to(decoded.masks.dtype)
     objects = is_object.sum().clamp(min=1)

@@ -1,5 +1,5 @@
-"""Losses of whole-object prompting, each a pure function of tensors; normalised per object, because half of all objects cover less
-than one percent of the image and a mean over pixels would let them vanish."""
+"""Losses of whole-object prompting, each a pure function of tensors; normalised per object, because half of all
+objects cover less than one percent of the image and a mean over pixels would let them vanish."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,8 @@ from torch import Tensor
 def mask_bce(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy (B, N) of mask logits (B, N, h, w) against 0/1 targets, balanced per object.
 
-    Positives are averaged over the object's area; negatives over the area plus 2 % of the image, so that they weigh alike.
+    Positives are averaged over the object's area; negatives over the area plus 2 % of the image, so that they weigh
+    alike.
     """
     bce = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     area = targets.sum((2, 3)).clamp(min=4)
@@ -27,7 +28,7 @@ def dice(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
-    """IoU (B, N) in 0..1 of the thresholded masks with 0/1 targets (B, N, h, w); 0 where both are empty. No gradient."""
+    """IoU (B, N) in 0..1 of thresholded masks and 0/1 targets (B, N, h, w); 0 where both are empty; no gradient."""
     with torch.no_grad():
         predicted = (logits > 0).to(targets.dtype)
         intersection = (predicted * targets).sum((2, 3))
@@ -36,7 +37,9 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def objectness_focal(logits: Tensor, targets: Tensor) -> Tensor:
-    """Penalty-reduced focal loss of CenterNet (arXiv 1904.07850, eq. 1), mean over objects; logits and targets (B, h, w)."""
+    """Penalty-reduced focal loss of CenterNet (arXiv 1904.07850, eq. 1), mean over objects; logits and targets (B, h,
+    w).
+    """
     logits = logits.float()
     p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
     positive = (targets >= 0.999).to(p.dtype)

@@ -1,8 +1,9 @@
-"""Which points are asked in training: the grid of everything mode and SAOM's nearest-neighbour assignment (arXiv 2403.10780).
+"""Which points are asked in training: the grid of everything mode and SAOM's nearest-neighbour assignment (arXiv
+2403.10780).
 
-An object's prompt starts at its pole of inaccessibility and is replaced by the nearest grid point *inside its visible mask*, because
-that is the point that everything mode will really ask. Coordinates are input pixels, x to the right, y down; the pixel in column c
-covers [c, c + 1).
+An object's prompt starts at its pole of inaccessibility and is replaced by the nearest grid point *inside its visible
+mask*, because that is the point that everything mode will really ask. Coordinates are input pixels, x to the right, y
+down; the pixel in column c covers [c, c + 1).
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Assignment:
 def assign_grid_points(instances: NDArray, grid: NDArray[np.float32], min_area: int = 1) -> Assignment:
     """Replace each object's prompt by the grid point that everything mode will use.
 
-    instances: integer (H, W), 0 = background. grid: float32 (P, 2), xy px. Objects below ``min_area`` visible px are left out.
+    instances: integer (H, W), 0 = background. grid: float32 (P, 2), xy px. Objects below ``min_area`` visible px are
+    left out.
     """
     depth = depth_inside(instances)
     flat = instances.ravel()
@@ -115,8 +117,9 @@ def sample_prompts(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw the points of one training image and the instance under each.
 
-    Returns points float32 (objects + background, 2) px and instance ids int64 (N,), 0 for background; a frame with fewer objects
-    repeats them with other pixels, one without background asks objects instead, and one without either asks its first grid point.
+    Returns points float32 (objects + background, 2) px and instance ids int64 (N,), 0 for background; a frame with
+    fewer objects repeats them with other pixels, one without background asks objects instead, and one without either
+    asks its first grid point.
     """
     points: list[NDArray] = []
     ids: list[int] = []

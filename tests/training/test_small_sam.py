@@ -85,7 +85,8 @@ def grid():
 
 def run(graph, points=None, score=0.3, objectness=0.5, overlap=0.5):
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
-    return graph(image, grid() if points is None else points, *(torch.tensor([t]) for t in (score, objectness, overlap)))
+    thresholds = (torch.tensor([t]) for t in (score, objectness, overlap))
+    return graph(image, grid() if points is None else points, *thresholds)
 
 
 def test_each_object_comes_out_once_with_its_box(everything):

@@ -16,8 +16,8 @@ _PREFIX = "model."
 def load_checkpoint(path: Path) -> tuple[SmallSam, dict[str, Any]]:
     """Read a fine-tuning checkpoint: the averaged model in evaluation mode, and what the run recorded about itself.
 
-    Reads tensors and plain values only (``weights_only``), so a checkpoint cannot run code. Raises SaomError for a missing, truncated
-    or foreign file.
+    Reads tensors and plain values only (``weights_only``), so a checkpoint cannot run code. Raises SaomError for a
+    missing, truncated or foreign file.
     """
     if not path.is_file():
         raise SaomError(f"{path}: no such checkpoint; 'python -m training finetune' writes RUN/last.ckpt")
@@ -26,12 +26,13 @@ def load_checkpoint(path: Path) -> tuple[SmallSam, dict[str, Any]]:
     except Exception as error:
         raise SaomError(f"{path}: not a readable checkpoint ({error}); is the file whole?") from error
     if not isinstance(content, dict) or "state_dict" not in content or "saom" not in content:
-        raise SaomError(f"{path}: not a checkpoint of 'python -m training finetune' (keys 'state_dict' and 'saom' expected)")
+        raise SaomError(f"{path}: not a checkpoint of 'python -m training finetune' (no 'saom' entry)")
     described = content["saom"]
     if described.get("family") != "small":
         raise SaomError(f"{path}: model family {described.get('family')!r} is not known; expected 'small'")
     model = SmallSam(dacite.from_dict(SmallSamConfig, described["model"], dacite.Config(cast=[tuple], strict=True)))
-    weights = {name.removeprefix(_PREFIX): tensor for name, tensor in content["state_dict"].items() if name.startswith(_PREFIX)}
+    tensors = content["state_dict"].items()
+    weights = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors if name.startswith(_PREFIX)}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -1,8 +1,8 @@
 """Everything mode as one static graph: image in, instances out, no prompt from the user.
 
-Normalise, encode, pick the grid points that the objectness map asks, decode one whole-object mask for each, score, suppress
-duplicates with Matrix NMS (SOLOv2, arXiv 2003.10152), keep the best. Only tensor operations of fixed shapes: the very module that is
-exported to ONNX is the one that evaluation runs.
+Normalise, encode, pick the grid points that the objectness map asks, decode one whole-object mask for each, score,
+suppress duplicates with Matrix NMS (SOLOv2, arXiv 2003.10152), keep the best. Only tensor operations of fixed shapes:
+the very module that is exported to ONNX is the one that evaluation runs.
 """
 
 import torch
@@ -24,16 +24,16 @@ class EverythingMode(nn.Module):
     """The bundle's graph over a small model; see ``docs/architecture.md`` for its tensors."""
 
     def __init__(self, model: SmallSam, height: int, width: int, max_prompts: int, max_instances: int) -> None:
-        """Fix the shapes. ``height`` and ``width`` are input px, multiples of 32; ``max_instances <= max_prompts <= cells``."""
+        """Fix the shapes. ``height`` and ``width`` are input px, multiples of 32; ``max_instances <= max_prompts <=
+        cells``.
+        """
         super().__init__()
         self.model = model
         self.height, self.width = height, width
         self.grid_rows, self.grid_cols = height // EMBEDDING_STRIDE, width // EMBEDDING_STRIDE
         if not max_instances <= max_prompts <= self.grid_rows * self.grid_cols:
-            raise ValueError(
-                f"max_instances {max_instances} <= max_prompts {max_prompts} <= grid points {self.grid_rows * self.grid_cols}"
-                " does not hold"
-            )
+            points = self.grid_rows * self.grid_cols
+            raise ValueError(f"max_instances {max_instances} <= max_prompts {max_prompts} <= {points} points must hold")
         self.max_prompts, self.max_instances = max_prompts, max_instances
         later = torch.ones(max_prompts, max_prompts).triu(1)
         self.register_buffer("worse_than", later, persistent=False)  # [i, j] = 1 where i is ranked above j
@@ -46,10 +46,11 @@ class EverythingMode(nn.Module):
         objectness_threshold: Tensor,
         overlap_threshold: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Segment ``image`` uint8 (1, h, w, 3); ``points`` float32 (P, 2) px, unused rows negative; thresholds float32 (1,).
+        """Segment ``image`` uint8 (1, h, w, 3); ``points`` float32 (P, 2) px, unused rows negative; thresholds
+        float32 (1,).
 
-        A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32 (M,), boxes
-        float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
+        A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32
+        (M,), boxes float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
         """
         features = self.model.encode(image.permute(0, 3, 1, 2).to(self.model.pixel_mean.dtype))
         asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
@@ -66,7 +67,7 @@ class EverythingMode(nn.Module):
         return masks, scores.float(), self._boxes(probabilities).float(), torch.full_like(best, -1, dtype=torch.int32)
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
-        """The K points of highest objectness (K, 2), local maxima first, and their rank (K,); invalid points rank -1."""
+        """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
         probability = objectness.sigmoid()
         peaks = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
         peak = torch.where(probability >= peaks, probability, torch.zeros_like(probability)).flatten()

@@ -1,9 +1,9 @@
 """The small SAM that ships: a light timm encoder, SAM's point code and prompt tokens, masks decoded jointly.
 
-All prompts of an image are answered over one embedding (stride 8) without a two-way transformer: a prompt token is the point's
-Fourier code plus the embedding at the point, and hypernetworks turn it into a box, a mask and a score. The mask is the sum of SAM's
-hypernetwork product, a dynamic convolution over coordinates relative to the predicted box (CondInst, arXiv 2003.05664), and a prior
-that keeps it near that box. ``docs/architecture.md`` tells why.
+All prompts of an image are answered over one embedding (stride 8) without a two-way transformer: a prompt token is
+the point's Fourier code plus the embedding at the point, and hypernetworks turn it into a box, a mask and a score.
+The mask is the sum of SAM's hypernetwork product, a dynamic convolution over coordinates relative to the predicted
+box (CondInst, arXiv 2003.05664), and a prior that keeps it near that box. ``docs/architecture.md`` tells why.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,10 @@ class Features:
 
 @dataclass
 class Decoded:
-    """Answers to N prompts: ``masks`` logits (B, N, h/4, w/4), ``scores`` logits (B, N), ``boxes`` (B, N, 4) xyxy input px."""
+    """Answers to N prompts.
+
+    masks: logits (B, N, h/4, w/4). scores: logits (B, N). boxes: (B, N, 4) xyxy input px.
+    """
 
     masks: Tensor
     scores: Tensor
@@ -139,7 +142,7 @@ class PromptTokens(nn.Module):
     def forward(self, embedding: Tensor, points: Tensor) -> Tensor:
         """Embedding (B, C, h/8, w/8) and points (B, N, 2) in input px to tokens (B, N, C)."""
         rows, cols = embedding.shape[-2:]
-        size = torch.tensor([cols * EMBEDDING_STRIDE, rows * EMBEDDING_STRIDE], dtype=points.dtype, device=points.device)
+        size = torch.tensor([cols, rows], dtype=points.dtype, device=points.device) * EMBEDDING_STRIDE
         code = self.code._pe_encoding(points / size)
         cells = cell_index(points, rows, cols)
         at_point = embedding.flatten(2).transpose(1, 2).gather(1, cells[..., None].expand(-1, -1, embedding.shape[1]))
@@ -160,7 +163,7 @@ class MaskHead(nn.Module):
         self.prior_slope = nn.Parameter(torch.tensor(4.0))
 
     def forward(self, token: Tensor, pixels: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (B, N, C), features (B, D, h/4, w/4), points (B, N, 2) px: mask logits (B, N, h/4, w/4), boxes (B, N, 4) px."""
+        """Tokens (B, N, C), features (B, D, h/4, w/4) and points (B, N, 2) px to masks and boxes of ``Decoded``."""
         rows, cols = pixels.shape[-2:]
         size = torch.tensor([cols * MASK_STRIDE, rows * MASK_STRIDE], dtype=points.dtype, device=points.device)
         reach = self.box(token).clamp(-6, 1.5).exp()  # distances left, top, right, bottom in image sizes
@@ -175,7 +178,7 @@ class MaskHead(nn.Module):
         return masks + self.prior_slope * (1 - distance.clamp(min=1e-6) ** 0.25), boxes
 
     def _dynamic_convolution(self, token: Tensor, pixels: Tensor, u: Tensor, v: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """Three 1x1 layers per prompt over pixel features and coordinates; coordinate terms are separable in x and y."""
+        """Three 1x1 layers per prompt over pixel features and coordinates, whose terms are separable in x and y."""
         batch, prompts = token.shape[:2]
         rows, cols = pixels.shape[-2:]
         width = _DYNAMIC_WIDTH
@@ -198,7 +201,7 @@ def _dynamic_parameters() -> int:
 
 
 def _relative_axes(boxes: Tensor, rows: int, cols: int) -> tuple[Tensor, Tensor]:
-    """Cell centres relative to boxes (B, N, 4) px: u (B, N, cols), v (B, N, rows); -1 and 1 on the box's edges, cut at 3."""
+    """Cell centres relative to boxes (B, N, 4) px: u (B, N, cols), v (B, N, rows); +-1 on the box's edges, cut at 3."""
     xs = (torch.arange(cols, device=boxes.device, dtype=boxes.dtype) + 0.5) * MASK_STRIDE
     ys = (torch.arange(rows, device=boxes.device, dtype=boxes.dtype) + 0.5) * MASK_STRIDE
     x0, y0, x1, y1 = boxes[..., 0:1], boxes[..., 1:2], boxes[..., 2:3], boxes[..., 3:4]
@@ -216,7 +219,7 @@ def _point_axes(points: Tensor, size: Tensor, rows: int, cols: int) -> tuple[Ten
 
 
 def cell_index(points: Tensor, rows: int, cols: int) -> Tensor:
-    """Index (B, N) int64 into the flattened embedding of the cell that holds each point (B, N, 2) px; clamped to the image."""
+    """Index (B, N) int64 into the flattened embedding of the cell that holds each point (B, N, 2) px."""
     cells = torch.floor(points / EMBEDDING_STRIDE).long()
     return cells[..., 1].clamp(0, rows - 1) * cols + cells[..., 0].clamp(0, cols - 1)
 
