@@ -419,7 +419,7 @@ def _table_stage(room: _Room) -> list[Focus]:
     ]
     _stage_piece(room, names)
     surface = max(room.surfaces, key=lambda candidate: candidate.area)
-    usual = ["dining", "dining", "cooking", "produce", "groceries", "desk", "living", "bathroom"]
+    usual = ["dining", "dining", "cooking", "produce", "groceries", "desk", "living", "bathroom", "toys", "workshop"]
     theme = paint.pick(usual) if paint.chance(0.6) else _theme(room, surface, usual)
     theme = "cooking" if theme == "stove" else theme
     # A part of a large table is enough: dense there rather than thin everywhere.
@@ -441,7 +441,7 @@ def _table_stage(room: _Room) -> list[Focus]:
 
 def _shelf_stage(room: _Room) -> list[Focus]:
     shelf = _stage_piece(room, ["Shelf"])
-    theme = room.paint.pick(["groceries", "groceries", "living", "cooking", "desk", "produce"])
+    theme = room.paint.pick(["groceries", "groceries", "living", "cooking", "desk", "produce", "toys", "workshop"])
     focus = []
     for surface in list(room.surfaces):
         if not surface.shelf:
@@ -482,10 +482,12 @@ def _box_stage(room: _Room) -> list[Focus]:
         item = room.fix(model, at, ground.rotation)
         item.furniture = False
         inside = room.surfaces.pop()
-        theme = paint.pick(["produce", "groceries", "desk", "cooking", "dining", "living"])
+        theme = paint.pick(["produce", "groceries", "toys", "toys", "workshop", "desk", "cooking", "dining", "living"])
         room.clutter.heap(inside, theme, int(rng.integers(6, 26)))
         focus.append(_focus(inside, top_only=True))
-    room.clutter.spread(ground, paint.pick(["produce", "groceries", "cooking", "desk"]), int(rng.integers(2, 12)))
+    room.clutter.spread(
+        ground, paint.pick(["produce", "groceries", "cooking", "desk", "toys", "workshop"]), int(rng.integers(2, 12))
+    )
     return focus
 
 
@@ -497,10 +499,10 @@ def _floor_stage(room: _Room) -> list[Focus]:
         room.fix(furniture_wall.rug(paint), np.zeros(3), np.eye(3))
         lift = 0.011
     ground = PlacedSurface(np.array([0, 0, lift]), np.eye(3), 0.6, 0.55, 2.0)
-    theme = paint.pick(["floor", "living", "desk", "groceries", "produce"])
+    theme = paint.pick(["floor", "toys", "toys", "workshop", "living", "desk", "groceries"])
     room.clutter.spread(ground, theme, int(rng.integers(8, 25)))
     if paint.chance(0.5):
-        room.clutter.heap(ground, paint.pick(["floor", "living", "groceries"]), 8, spread=0.5)
+        room.clutter.heap(ground, paint.pick(["floor", "toys", "living", "groceries"]), 8, spread=0.5)
     room.boxes.append(np.array([[[-0.7, -0.7, 0.0], [0.7, 0.7, 0.5]]]))
     return [_focus(ground)]
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from training.simulators.rooms import objects_food, objects_home, objects_kitchen, objects_office
+from training.simulators.rooms import (
+    objects_food,
+    objects_home,
+    objects_kitchen,
+    objects_office,
+    objects_toys_tools,
+)
 from training.simulators.rooms.objects import Builder
 
 SMALL_OBJECTS: dict[str, Builder] = {
@@ -10,6 +16,7 @@ SMALL_OBJECTS: dict[str, Builder] = {
     **objects_food.BUILDERS,
     **objects_office.BUILDERS,
     **objects_home.BUILDERS,
+    **objects_toys_tools.BUILDERS,
 }
 
 
@@ -51,19 +58,28 @@ THEMES: dict[str, dict[str, float]] = {
         "SoapBottle*3 SoapBar*3 Toothpaste*3 Toothbrush*3 Cup*2 TissueBox ToiletPaper*2 SprayBottle*2 Cloth*2 Candle Scissors"
         " ScrubBrush*1.5 Vase Glasses Watch HousePlant Jar"
     ),
+    "toys": _weights(
+        "TeddyBear*2 ToyCar*3 ToyTrain*2 Ball*2 ToyBlock*4 PuzzleCube*2 RubberDuck*2 Doll*2.5 StackingRings*1.5"
+        " GameController Book Pencil*1.5 PaintBrush*1.5 Crate Basket BasketBall Hat Cup Cookie"
+    ),
+    "workshop": _weights(
+        "Hammer*3 Screwdriver*3 Wrench*3 Pliers*3 TapeMeasure*2 Drill*2 Flashlight*1.5 LightBulb*1.5 Battery*2 Padlock*1.5"
+        " Key*1.5 PaintBrush*2 Bolt*3 Toolbox*1.5 Tape*1.5 Scissors Can SprayBottle Bucket Box Crate Pencil Ruler Cloth Glasses"
+    ),
     "soft": _weights(
-        "Pillow*5 Cloth*2 Book RemoteControl CellPhone Headphones Laptop Tablet Handbag GameController Newspaper"
+        "Pillow*5 Cloth*2.5 Book RemoteControl CellPhone Headphones Laptop Tablet Handbag GameController Newspaper TeddyBear Hat"
     ),
     "floor": _weights(
-        "Backpack*2 Suitcase*1.5 Handbag*1.5 Shoe*4 GarbageCan*2.5 LaundryHamper*1.5 Bucket*1.5 Box*2.5 Basket Crate Cloth*1.5"
-        " HousePlant*2 WateringCan Plunger ToiletBrush Pillow Book Bottle PaperTowelRoll ToiletPaper Newspaper"
+        "Backpack*2 Suitcase*1.5 Handbag*1.5 Shoe*3 GarbageCan*2.5 LaundryHamper*1.5 Bucket*1.5 Box*2.5 Basket Crate Cloth*1.5"
+        " HousePlant*2 WateringCan Plunger ToiletBrush Pillow Book Bottle PaperTowelRoll ToiletPaper Newspaper Ball*1.5"
+        " BasketBall*1.5 BaseballBat Dumbbell*1.5 Umbrella*1.5 Toolbox TeddyBear*1.5 ToyCar ToyTrain Hat"
     ),
 }
 
 ROOM_THEMES: dict[str, list[str]] = {
     "kitchen": ["cooking", "cooking", "dining", "groceries", "produce"],
-    "living": ["living", "living", "dining", "desk", "groceries"],
-    "bedroom": ["living", "desk", "living", "bathroom"],
-    "office": ["desk", "desk", "living"],
+    "living": ["living", "living", "dining", "desk", "groceries", "toys"],
+    "bedroom": ["living", "desk", "living", "bathroom", "toys"],
+    "office": ["desk", "desk", "living", "workshop"],
     "bathroom": ["bathroom", "bathroom", "living"],
 }
