@@ -8,6 +8,7 @@ run stopped.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -86,13 +87,14 @@ def main(args: argparse.Namespace) -> int:
     _check(job, args.frames, args.workers)
     out: Path = args.out
     _claim(job, out)
-    try:
-        collect(job, args.frames, args.workers, out, SIMULATORS[job.simulator])
-        sheet = write_sheet(out)
-    except KeyboardInterrupt:
-        done = sum(_finished(job, args.frames, out).values())
-        print(f"interrupted with {done} of {args.frames} frames; the same command continues", file=sys.stderr)
-        return 130
+    with _lock(out):
+        try:
+            collect(job, args.frames, args.workers, out, SIMULATORS[job.simulator])
+            sheet = write_sheet(out)
+        except KeyboardInterrupt:
+            done = sum(_finished(job, args.frames, out).values())
+            print(f"interrupted with {done} of {args.frames} frames; the same command continues", file=sys.stderr)
+            return 130
     print(f"{args.frames} frames in {out}, contact sheet {sheet}")
     return 0
 
@@ -150,6 +152,17 @@ def _claim(job: Job, out: Path) -> None:
             )
     if not os.access(out, os.W_OK):
         raise SaomError(f"cannot write to --out {out}; choose a writable folder")
+
+
+@contextmanager
+def _lock(out: Path) -> Iterator[None]:
+    """Keep a second run out of the folder; the lock goes with the process, however it ends."""
+    with (out / _RECORD).open() as record:
+        try:
+            fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SaomError(f"another run is collecting into {out}; wait for it or choose another --out") from None
+        yield
 
 
 def _shard_sizes(frames: int, frames_per_shard: int) -> Iterator[tuple[int, int]]:

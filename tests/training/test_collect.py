@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,15 @@ def test_folder_of_another_seed_or_size_is_refused(tmp_path: Path, capsys: pytes
     assert "holds frames with --seed 3, not 4" in capsys.readouterr().err
     assert main([*common, "--seed", "3", "--width", "640"]) == 2
     assert "holds frames with --width 512, not 640" in capsys.readouterr().err
+
+
+def test_second_run_in_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = tmp_path / "collect.json"
+    record.write_text(json.dumps(asdict(Job("rooms", "train", 0, 512, 384, 100))))
+    with record.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(["collect", "--split", "train", "--frames", "5", "--out", str(tmp_path)]) == 2
+    assert "another run is collecting into" in capsys.readouterr().err
 
 
 def test_folder_does_not_shrink(tmp_path: Path) -> None:
