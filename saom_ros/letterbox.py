@@ -70,7 +70,7 @@ def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]
     canvas[box.content_height :] = PAD_COLOR
     canvas[: box.content_height, box.content_width :] = PAD_COLOR
     content = canvas[: box.content_height, : box.content_width]
-    if content.shape == rgb.shape:
+    if rgb.shape[:2] in (content.shape[:2], (1, 1)):  # OpenCV 4.5 cannot resize a single pixel
         content[:] = rgb
     else:
         shrinks = box.content_height < box.image_height or box.content_width < box.image_width
