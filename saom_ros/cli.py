@@ -22,7 +22,7 @@ import numpy as np
 import saom_ros
 from saom_ros.bundle import DEFAULT_BUNDLE, BundleConfig, Thresholds, load_config
 from saom_ros.errors import ImageError, SaomError
-from saom_ros.images import Frame, count_frames, encode_png, find_inputs, read_frames, write_atomically
+from saom_ros.image_files import Frame, count_frames, encode_png, find_inputs, read_frames, write_atomically
 from saom_ros.instances import Instances
 from saom_ros.overlay import draw_overlay
 from saom_ros.runtimes import AUTO, RUNTIMES, installed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saom_ros import ImageError, SaomError
-from saom_ros.images import count_frames, encode_png, find_inputs, read_frames, read_rgb, write_atomically
+from saom_ros.image_files import count_frames, encode_png, find_inputs, read_frames, read_rgb, write_atomically
 
 RGB = np.zeros((40, 60, 3), np.uint8)
 RGB[:, :30] = (200, 30, 60)
