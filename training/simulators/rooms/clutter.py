@@ -94,7 +94,10 @@ class Clutter:
         if surface.soft:
             self._on_cushions(surface, count)
             return
-        for _ in range(count):
+        goal = len(self.loose) + count
+        for _ in range(3 * count):
+            if len(self.loose) >= goal:
+                return
             draw = self.rng.random()
             if draw < 0.08 and theme in ("dining", "cooking"):
                 self.place_setting(surface)
@@ -110,12 +113,15 @@ class Clutter:
         """A few categories, several of each close together: nuts, cutlery, toys as they are laid out for a photograph."""
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(1, 6)))]
         for i in range(count):
-            self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.001, tries=12)
+            self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.0005, tries=25)
 
     def heap(self, surface: PlacedSurface, theme: str, count: int, spread: float = 1.0) -> None:
         """Objects dropped on each other; `spread` is the part of the surface they fall on."""
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(2, 9)))]
-        for _ in range(count):
+        goal = len(self.loose) + count
+        for _ in range(2 * count):
+            if len(self.loose) >= goal:
+                return
             model = self.build(self.paint.pick(kinds)) if self.paint.chance(0.7) else self.draw(theme)
             half_x, half_y = _half_extents(model, np.eye(3))
             if max(half_x, half_y) > max(surface.half_x, surface.half_y):
@@ -135,7 +141,7 @@ class Clutter:
 
     def book_row(self, surface: PlacedSurface) -> None:
         """Books upright side by side with their spines to the front, from the left."""
-        x, end = -surface.half_x, self.rng.uniform(-0.6, 1.0) * surface.half_x
+        x, end = -surface.half_x, self.rng.uniform(-0.8, 0.4) * surface.half_x
         while x < end and "Book" not in self.exclude:
             model = SMALL_OBJECTS["Book"](self.paint)
             low, high = model.bounds()

@@ -177,7 +177,7 @@ def _furnish_room(room: _Room, kind: str) -> None:
     if paint.chance(0.7) and "CeilingLight" not in room.exclude:
         x, y = rng.uniform(-0.4, 0.4, 2) * room.half_size[:2]
         room.fix(furniture_wall.ceiling_light(paint), np.array([x, y, room.half_size[2]]), np.eye(3))
-    _clutter_room(room, kind, int(rng.integers(35, 100)))
+    _clutter_room(room, kind, int(rng.integers(50, 140)))
 
 
 def _against_any_wall(room: _Room, model: ObjectModel) -> None:
@@ -323,7 +323,7 @@ def _clutter_room(room: _Room, kind: str, count: int) -> None:
         if surface.shelf:
             _fill_shelf(room, surface, theme)
         elif paint.chance(0.85):
-            amount = 1 + int(rng.poisson(min(surface.area, 1.2) * rng.uniform(6, 22)))
+            amount = 1 + int(rng.poisson(min(surface.area, 1.2) * rng.uniform(8, 36)))
             if theme == "stove":
                 for name in ("Pan", "Pot", "Pan", "Kettle"):
                     if name not in room.exclude and paint.chance(0.6):
@@ -338,14 +338,14 @@ def _clutter_room(room: _Room, kind: str, count: int) -> None:
 def _fill_shelf(room: _Room, surface: PlacedSurface, theme: str) -> None:
     paint, clutter = room.paint, room.clutter
     draw = room.rng.random()
-    if draw < 0.2:
+    if draw < 0.14:
         clutter.book_row(surface)
         clutter.spread(surface, theme, 2)
     elif draw < 0.55:
         clutter.shelf_row(surface, theme)
-    elif draw < 0.9:
-        clutter.spread(surface, theme, int(room.rng.integers(1, 7)))
-    elif paint.chance(0.5):
+    elif draw < 0.88:
+        clutter.spread(surface, theme, int(room.rng.integers(2, 8)))
+    elif paint.chance(0.8):
         clutter.heap(surface, theme, int(room.rng.integers(3, 8)))
 
 
@@ -426,7 +426,7 @@ def _table_stage(room: _Room) -> list[Focus]:
     stage = PlacedSurface(
         surface.origin, surface.rotation, min(surface.half_x, rng.uniform(0.25, 0.7)), surface.half_y, surface.headroom
     )
-    amount = int(rng.integers(10, 45))
+    amount = int(rng.integers(14, 60))
     fill: Callable[[PlacedSurface, str, int], None] = paint.pick(
         [clutter.spread, clutter.spread, clutter.groups, clutter.heap]
     )
@@ -435,7 +435,7 @@ def _table_stage(room: _Room) -> list[Focus]:
             clutter.place_setting(stage)
     fill(stage, theme, amount)
     if paint.chance(0.4):
-        clutter.spread(stage, paint.pick(usual), 8)
+        clutter.spread(stage, paint.pick(usual), 12)
     return [_focus(stage)]
 
 
@@ -483,7 +483,7 @@ def _box_stage(room: _Room) -> list[Focus]:
         item.furniture = False
         inside = room.surfaces.pop()
         theme = paint.pick(["produce", "groceries", "toys", "toys", "workshop", "desk", "cooking", "dining", "living"])
-        room.clutter.heap(inside, theme, int(rng.integers(6, 26)))
+        room.clutter.heap(inside, theme, int(rng.integers(8, 34)))
         focus.append(_focus(inside, top_only=True))
     room.clutter.spread(
         ground, paint.pick(["produce", "groceries", "cooking", "desk", "toys", "workshop"]), int(rng.integers(2, 12))
@@ -500,7 +500,7 @@ def _floor_stage(room: _Room) -> list[Focus]:
         lift = 0.011
     ground = PlacedSurface(np.array([0, 0, lift]), np.eye(3), 0.6, 0.55, 2.0)
     theme = paint.pick(["floor", "toys", "toys", "workshop", "living", "desk", "groceries"])
-    room.clutter.spread(ground, theme, int(rng.integers(8, 25)))
+    room.clutter.spread(ground, theme, int(rng.integers(10, 36)))
     if paint.chance(0.5):
         room.clutter.heap(ground, paint.pick(["floor", "toys", "living", "groceries"]), 8, spread=0.5)
     room.boxes.append(np.array([[[-0.7, -0.7, 0.0], [0.7, 0.7, 0.5]]]))

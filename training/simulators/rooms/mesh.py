@@ -4,6 +4,7 @@ prisms, leaves and cloths. Pure functions from dimensions in metres to meshes wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -375,13 +376,16 @@ def _power(values: NDArray, exponent: float) -> NDArray:
     return np.sign(values) * np.abs(values) ** exponent
 
 
+@lru_cache(maxsize=256)
 def _grid_faces(rows: int, columns: int) -> NDArray[np.int64]:
     """Two triangles a cell of a `(rows, columns)` vertex grid, facing rows x columns."""
     cell = np.arange((rows - 1) * (columns - 1))
     first = (cell // (columns - 1)) * columns + cell % (columns - 1)
     upper = np.stack([first, first + columns, first + columns + 1], 1)
     lower = np.stack([first, first + columns + 1, first + 1], 1)
-    return np.concatenate([upper, lower]).astype(np.int64)
+    faces = np.concatenate([upper, lower]).astype(np.int64)
+    faces.flags.writeable = False
+    return faces
 
 
 def _vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray:
