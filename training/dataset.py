@@ -128,7 +128,7 @@ def augment_geometry(
     width: int,
     augmentation: Augmentation,
     random: np.random.Generator,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16], Letterbox]:
+) -> tuple[NDArray[np.uint8], NDArray[np.integer], Letterbox]:
     """Crop, mirror and letterbox a frame to ``(height, width)``; returns image, labels and the letterbox."""
     frame_height, frame_width = instances.shape
     aspect = width / height
@@ -163,18 +163,18 @@ def augment_look(
     offset = random.uniform(-augmentation.offset, augmentation.offset)
     levels = 255 * (np.arange(256) / 255) ** gamma
     table = np.clip(levels[:, None] * gain + offset, 0, 255).astype(np.uint8)
-    image = cv2.LUT(image, table[None])
+    image = np.asarray(cv2.LUT(image, table[None]), np.uint8)
     if random.random() < augmentation.grey:
-        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2).astype(np.uint8, copy=False)
     if random.random() < augmentation.blur:
-        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.4))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.4)), np.uint8)
     if random.random() < augmentation.noise:
         noise = random.standard_normal(image.shape, np.float32) * random.uniform(2, 12)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if random.random() < augmentation.jpeg:
         quality = int(random.integers(25, 86))
         encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+        image = np.ascontiguousarray(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
     return image
 
 
@@ -268,7 +268,7 @@ class TrainingBatches(torch.utils.data.IterableDataset):
 
 
 def prompts_and_targets(
-    labels: NDArray[np.uint16], box: Letterbox, sampling: PromptSampling, random: np.random.Generator
+    labels: NDArray[np.integer], box: Letterbox, sampling: PromptSampling, random: np.random.Generator
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
     """Mask-cell labels, points, their instance ids and the objectness target (see ``Batch``) of one letterboxed label
     map.
@@ -283,7 +283,7 @@ def prompts_and_targets(
 
 def assigned_batch(rgb: NDArray[np.uint8], instances: NDArray[np.uint16], height: int, width: int) -> Batch:
     """One whole frame, letterboxed, with every object asked at its assigned grid point (a batch of one)."""
-    box = Letterbox.fit(*instances.shape, height, width)
+    box = Letterbox.fit(instances.shape[0], instances.shape[1], height, width)
     labels = letterbox_labels(instances, box)
     grid = grid_points(height // EMBEDDING_STRIDE, width // EMBEDDING_STRIDE, box)
     assignment = assign_grid_points(labels, grid, PromptSampling.min_area)

@@ -97,7 +97,7 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     export_onnx(module, config, temporary / GRAPH_NAME)
-    box = Letterbox.fit(*image.shape[:2], config.input.height, config.input.width)
+    box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
     inputs = graph_inputs(config, box, image)
     outputs = TorchRuntime(module).run(inputs)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]

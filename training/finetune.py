@@ -281,7 +281,7 @@ def make_trainer(config: FinetuneConfig, out: Path, total_batches: int) -> light
     return lightning.Trainer(
         accelerator="auto",
         devices=config.devices,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=config.precision,
         max_steps=total_batches,
         max_epochs=1,
         gradient_clip_val=config.clip,

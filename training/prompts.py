@@ -66,7 +66,7 @@ def depth_inside(instances: NDArray) -> NDArray[np.float32]:
     inner[:, :-1][across] = 0
     inner[1:][down] = 0
     inner[:-1][down] = 0
-    return cv2.distanceTransform(interior, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return cv2.distanceTransform(interior, cv2.DIST_L2, 3)[1:-1, 1:-1].astype(np.float32, copy=False)
 
 
 def labels_at(instances: NDArray, points: NDArray[np.float32]) -> NDArray:
