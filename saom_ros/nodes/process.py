@@ -32,9 +32,7 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
     try:
         rclpy.init(args=args)
         node = make_node()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
+        _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException, Finished):
         pass
     except SaomError as error:
@@ -47,6 +45,17 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
         _clean_up(node)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return status
+
+
+def _spin(node: Any) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except Exception:
+        # A signal shuts the context down under a running callback, whose next ROS call then fails: no error of ours.
+        if rclpy.ok():
+            raise
 
 
 def _clean_up(node: Any) -> None:

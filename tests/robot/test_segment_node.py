@@ -17,8 +17,8 @@ from sensor_msgs.msg import Image
 from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 
 from saom_ros.nodes import segment_node
+from saom_ros.nodes.dds import isolated_environment, large_image_environment
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN
-from saom_ros.nodes.isolation import isolated_environment
 
 HEIGHT, WIDTH = 240, 320
 
@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 240, 320
 @pytest.fixture(scope="module")
 def peer():
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in isolated_environment().items():
+        for name, value in (isolated_environment() | large_image_environment()).items():
             patch.setenv(name, value)
         rclpy.init()
         peer = harness.Peer()

@@ -1,0 +1,54 @@
+"""Play the shipped sample, or any source, into segment_node; overlay:=true or rviz:=true shows the result."""
+
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
+
+HERE = Path(__file__).parent
+PROFILE = HERE.parent / "config" / "fastdds_large_images.xml"
+
+LARGE_IMAGES = {
+    name: EnvironmentVariable(name, default_value=str(PROFILE))
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "source", default_value="sample", description="sample, a folder, image or video, or camera:N"
+            ),
+            DeclareLaunchArgument("rate", default_value="0.0", description="Images per second; 0: the source's own"),
+            DeclareLaunchArgument("model", default_value="", description="Folder of the model bundle"),
+            DeclareLaunchArgument("overlay", default_value="false", description="Show the overlay (needs image_view)"),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show image and overlay in RViz"),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(HERE / "segment.launch.py")),
+                launch_arguments={
+                    "model": LaunchConfiguration("model"),
+                    "overlay": LaunchConfiguration("overlay"),
+                    "rviz": LaunchConfiguration("rviz"),
+                }.items(),
+            ),
+            Node(
+                package="saom_ros",
+                executable="image_source_node",
+                name="image_source_node",
+                parameters=[
+                    {
+                        "source": ParameterValue(LaunchConfiguration("source"), value_type=str),
+                        "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                    }
+                ],
+                additional_env=LARGE_IMAGES,
+                output="screen",
+            ),
+        ]
+    )

@@ -1,0 +1,81 @@
+"""Start segment_node for one camera: `ros2 launch saom_ros segment.launch.py image:=/camera/color/image_raw`."""
+
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
+
+CONFIG = Path(__file__).parent.parent / "config"
+
+# Large images get lost with Fast DDS's defaults. What the user has set in the environment stays.
+LARGE_IMAGES = {
+    name: EnvironmentVariable(name, default_value=str(CONFIG / "fastdds_large_images.xml"))
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's images"),
+            DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node, one per camera"),
+            DeclareLaunchArgument(
+                "model", default_value="", description="Folder of the model bundle; empty: the one that ships"
+            ),
+            DeclareLaunchArgument("runtime", default_value="auto", description="Inference runtime"),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=str(CONFIG / "segment.yaml"),
+                description="Parameters of the node; what it says wins over model, runtime and autostart here",
+            ),
+            DeclareLaunchArgument("overlay", default_value="false", description="Show the overlay (needs image_view)"),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show image and overlay in RViz"),
+            DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock"),
+            DeclareLaunchArgument(
+                "autostart", default_value="true", description="Activate at once; false: leave it to a manager"
+            ),
+            Node(
+                package="saom_ros",
+                executable="segment_node",
+                name="segment_node",
+                namespace=LaunchConfiguration("namespace"),
+                parameters=[
+                    {
+                        "model": ParameterValue(LaunchConfiguration("model"), value_type=str),
+                        "runtime": ParameterValue(LaunchConfiguration("runtime"), value_type=str),
+                        "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
+                        "use_sim_time": use_sim_time,
+                    },
+                    LaunchConfiguration("params_file"),
+                ],
+                remappings=[("image", LaunchConfiguration("image"))],
+                additional_env=LARGE_IMAGES,
+                output="screen",
+            ),
+            Node(
+                package="image_view",
+                executable="image_view",
+                name="overlay_view",
+                namespace=LaunchConfiguration("namespace"),
+                remappings=[("image", "segment_node/overlay")],
+                condition=IfCondition(LaunchConfiguration("overlay")),
+            ),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                name="rviz",
+                namespace=LaunchConfiguration("namespace"),
+                arguments=["-d", str(CONFIG / "segment.rviz")],
+                parameters=[{"use_sim_time": use_sim_time}],
+                # The names in the RViz file, brought to where this launch has them.
+                remappings=[("/image", LaunchConfiguration("image")), ("/overlay", "segment_node/overlay")],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )

@@ -1,0 +1,132 @@
+"""Launch and configuration files: the nodes, names, files and parameters that they speak of exist."""
+
+import ast
+import importlib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+from launch_recorder import Recording, record
+
+from saom_ros.nodes.parameters import ImageSourceParameters, SegmentParameters, checked, limits_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SEGMENT, DEMO = ROOT / "launch" / "segment.launch.py", ROOT / "launch" / "demo.launch.py"
+PARAMETERS = {"segment_node": SegmentParameters, "image_source_node": ImageSourceParameters}
+PROFILE = str(ROOT / "config" / "fastdds_large_images.xml")
+
+
+def console_scripts() -> dict[str, str]:
+    """Executable name -> `module:function` as setup.py declares them."""
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse((ROOT / "setup.py").read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " = saom_ros." in node.value
+    ]
+    return dict(text.split(" = ") for text in texts)
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_executables_of_ours_are_entry_points_that_can_be_imported(path):
+    pytest.importorskip("rclpy", reason="rclpy is not installed: the nodes cannot be imported")
+    ours = [node for node in record(path, {}, {}).nodes.values() if node.package == "saom_ros"]
+    assert ours
+    for node in ours:
+        module, function = console_scripts()[node.executable].split(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_every_parameter_of_a_launch_file_exists_and_its_default_is_valid(path):
+    for node in record(path, {}, {}).nodes.values():
+        for item in node.parameters:
+            values = item if isinstance(item, dict) else file_parameters(Path(item))
+            for name, value in values.items():
+                if name != "use_sim_time":
+                    checked(PARAMETERS[node.executable], name, value)
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_every_launch_argument_is_described(path):
+    for argument in record(path, {}, {}).arguments.values():
+        assert argument.description
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_nothing_of_other_packages_starts_unless_asked(path):
+    quiet = record(path, {}, {})
+    assert {node.package for node in quiet.nodes.values()} == {"saom_ros"}
+    assert quiet.optional == {"image_view", "rviz2"}
+    loud = record(path, {"overlay": "true", "rviz": "true"}, {})
+    assert {"image_view", "rviz2"} <= set(loud.nodes)
+
+
+def test_launch_arguments_reach_the_node():
+    given = {
+        "image": "/front/color/image_raw",
+        "namespace": "front",
+        "model": "/models/mine",
+        "runtime": "onnxruntime",
+        "params_file": "/my.yaml",
+        "use_sim_time": "true",
+        "autostart": "false",
+    }
+    node = record(SEGMENT, given, {}).nodes["segment_node"]
+    assert node.remappings == {"image": "/front/color/image_raw"}
+    assert (node.name, node.namespace) == ("segment_node", "front")
+    assert node.parameters == [
+        {"model": "/models/mine", "runtime": "onnxruntime", "autostart": False, "use_sim_time": True},
+        "/my.yaml",
+    ], "the file comes last, so what it says wins over the defaults of the arguments"
+
+
+def test_viewers_look_at_the_topics_of_the_node():
+    nodes = record(SEGMENT, {"overlay": "true", "rviz": "true", "namespace": "front"}, {}).nodes
+    assert nodes["image_view"].remappings == {"image": "segment_node/overlay"}
+    assert nodes["image_view"].namespace == nodes["rviz2"].namespace == "front"
+    config = Path(nodes["rviz2"].arguments[1])
+    displays = yaml.safe_load(config.read_text())["Visualization Manager"]["Displays"]
+    assert {display["Topic"]["Value"] for display in displays} == set(nodes["rviz2"].remappings)
+
+
+def test_the_demo_plays_its_source_into_the_segmentation_node():
+    nodes = record(DEMO, {"source": "/photos", "rate": "5.0", "model": "/models/mine"}, {}).nodes
+    assert nodes["image_source_node"].parameters == [{"source": "/photos", "rate": 5.0}]
+    assert nodes["segment_node"].parameters[0]["model"] == "/models/mine"
+    assert nodes["segment_node"].remappings == {"image": "image"}
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_our_nodes_carry_large_images_unless_the_user_has_a_profile(path):
+    def environments(recording: Recording) -> list[dict[str, str]]:
+        return [node.environment for node in recording.nodes.values() if node.package == "saom_ros"]
+
+    variables = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+    for environment in environments(record(path, {}, {})):
+        assert environment == dict.fromkeys(variables, PROFILE)
+    for environment in environments(record(path, {}, {variables[0]: "/mine.xml"})):
+        assert environment == {variables[0]: "/mine.xml", variables[1]: PROFILE}
+
+
+def test_the_shared_memory_profile_holds_a_full_hd_image():
+    space = {"dds": "http://www.eprosima.com"}
+    tree = ElementTree.parse(PROFILE)
+    largest = int(tree.findtext(".//dds:maxMessageSize", namespaces=space))
+    segment = int(tree.findtext(".//dds:segment_size", namespaces=space))
+    assert 1920 * 1080 * 3 < largest <= segment
+    defined = {element.text for element in tree.findall(".//dds:transport_descriptor/dds:transport_id", space)}
+    used = {element.text for element in tree.findall(".//dds:userTransports/dds:transport_id", space)}
+    assert defined == used
+
+
+def test_the_shipped_parameter_file_has_one_section_for_any_name_and_the_defaults():
+    content = yaml.safe_load((ROOT / "config" / "segment.yaml").read_text())
+    assert list(content) == ["/**"], "a section with a node's name would beat -p and miss renamed nodes"
+    values = content["/**"]["ros__parameters"]
+    assert values == {name: getattr(SegmentParameters, name) for name in values}
+    assert set(limits_of(SegmentParameters)) - set(values) == {"model", "runtime", "autostart"}
+
+
+def file_parameters(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
