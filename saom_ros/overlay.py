@@ -44,13 +44,16 @@ def draw_overlay(
 
 
 def draw_labels(rgb: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Tint and outline every label of `(H, W)` over an image uint8 `(H, W, 3)`; 0 = background. Returns a new one."""
+    """Tint and outline every label 1..65535 of `(H, W)` over an image uint8 `(H, W, 3)`; 0 = background. Returns a new one."""
     if rgb.shape[:2] != label_map.shape:
         raise ValueError(f"image is {rgb.shape[:2]}, label map {label_map.shape}; expected the same size")
-    table = _color_table(label_map)
+    labels = label_map.astype(np.uint16, copy=False)
+    table = _color_table(labels)
+    # One gather of whole pixels: three colours at a time are ten times faster than one by one.
+    tint = cv2.cvtColor(table.view(np.uint32)[labels, 0].view(np.uint8).reshape(*labels.shape, 4), cv2.COLOR_RGBA2RGB)
     # Black where nothing is: the background darkens by the same blend, and objects stand out whatever their colour.
-    canvas = np.asarray(cv2.addWeighted(np.ascontiguousarray(rgb), 1 - TINT, table[label_map], TINT, 0), np.uint8)
-    _outline(canvas, label_map, table)
+    canvas = np.asarray(cv2.addWeighted(np.ascontiguousarray(rgb), 1 - TINT, tint, TINT, 0), np.uint8)
+    _outline(canvas, labels, table)
     return canvas
 
 
@@ -67,29 +70,21 @@ def id_color(identifier: int) -> tuple[int, int, int]:
     return int(rgb[0]), int(rgb[1]), int(rgb[2])
 
 
-def _color_table(label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """RGB by label, uint8 `(largest label + 1, 3)`; black for 0 and for labels that do not occur."""
-    present = np.zeros(int(label_map.max(initial=0)) + 1, bool)
-    present[label_map] = True
-    table = np.zeros((len(present), 3), np.uint8)
-    for identifier in np.flatnonzero(present[1:]) + 1:
-        table[identifier] = id_color(int(identifier))
+def _color_table(labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """RGB and a zero by label, uint8 `(largest label + 1, 4)`; black for 0 and for labels that do not occur."""
+    counts = np.bincount(labels.ravel(), minlength=1)
+    table = np.zeros((len(counts), 4), np.uint8)
+    for identifier in np.flatnonzero(counts[1:]) + 1:
+        table[identifier, :3] = id_color(int(identifier))
     return table
 
 
-def _outline(canvas: NDArray[np.uint8], labels: NDArray[np.integer], table: NDArray[np.uint8]) -> None:
+def _outline(canvas: NDArray[np.uint8], labels: NDArray[np.uint16], table: NDArray[np.uint8]) -> None:
     """Draw the border of each object inside it, so that neighbours keep apart: its colour, lightened."""
-    thickness = max(1, round(min(labels.shape) / 360))
-    border = np.zeros(labels.shape, np.uint8)
-    across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
-    border[:, 1:] |= across
-    border[:, :-1] |= across
-    border[1:] |= down
-    border[:-1] |= down
-    if thickness > 1:
-        border = np.asarray(cv2.dilate(border, np.ones((thickness, thickness), np.uint8)), np.uint8)
-    on_border = (border > 0) & (labels > 0)
-    canvas[on_border] = (table // 2 + 127)[labels[on_border]]
+    thickness = max(1, round(min(labels.shape) / 400))
+    window = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
+    on_border = (cv2.dilate(labels, window) != cv2.erode(labels, window)) & (labels > 0)
+    canvas[on_border] = (table[:, :3] // 2 + 127)[labels[on_border]]
 
 
 def _tag(canvas: NDArray[np.uint8], texts: Sequence[str], box: list[int], color: tuple[int, int, int]) -> None:
