@@ -119,12 +119,11 @@ class Clutter:
         """Objects dropped on each other; `spread` is the part of the surface they fall on."""
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(2, 9)))]
         goal = len(self.loose) + count
-        for _ in range(2 * count):
+        for _ in range(4 * count):
             if len(self.loose) >= goal:
                 return
             model = self.build(self.paint.pick(kinds)) if self.paint.chance(0.7) else self.draw(theme)
-            half_x, half_y = _half_extents(model, np.eye(3))
-            if max(half_x, half_y) > max(surface.half_x, surface.half_y):
+            if not _fits(model, surface):
                 continue
             turn = rotation("z", self.rng.uniform(0, 360))
             if self.paint.chance(0.5):
@@ -320,6 +319,13 @@ def _heights(model: ObjectModel, turn: NDArray) -> tuple[float, float]:
 def _center(model: ObjectModel, turn: NDArray) -> NDArray:
     low, high = _turned(model, turn)
     return (low + high) / 2
+
+
+def _fits(model: ObjectModel, surface: PlacedSurface) -> bool:
+    """Whether the model can lie within the surface when it is turned suitably."""
+    sides = sorted(_half_extents(model, np.eye(3)))
+    room = sorted((surface.half_x, surface.half_y))
+    return sides[0] < 0.95 * room[0] and sides[1] < 0.95 * room[1]
 
 
 def _support(surface: PlacedSurface, x: float, y: float, half_x: float, half_y: float) -> float:

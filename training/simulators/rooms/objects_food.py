@@ -103,14 +103,15 @@ def banana(paint: Palette) -> ObjectModel:
         curve[:, 0] += spread * np.linspace(0.15, 1, 11) if count > 1 else 0
         curve[:, 2] += abs(spread) * 0.15
         model.add(tube(curve, thickness, 8), skin)
+        for first, last in ((0, 4), (4, 7), (7, 10)):
+            model.solid_rod(0.015, curve[first], curve[last])
         tip = ellipsoid(0.006, 0.006, 0.006, around=8, along=6)
         model.add(tip, paint.plain((0.15, 0.1, 0.05)), curve[-1])
     root = arc((-reach, 0, 0.018), reach, -60, 60, 11, "xy")[0]
     direction = arc((-reach, 0, 0.018), reach, -66, -60, 2, "xy")
     outward = (direction[0] - direction[1]) / np.linalg.norm(direction[0] - direction[1])
     model.add(tube([root, root + outward * 0.025], 0.005 + 0.002 * count, 6), paint.plain((0.35, 0.28, 0.08)))
-    half = 0.02 + 0.012 * (count - 1)
-    return model.solid_box(half, reach * 0.8, 0.016, (-reach * 0.25, 0, 0.017))
+    return model
 
 
 def grapes(paint: Palette) -> ObjectModel:
@@ -215,7 +216,8 @@ def long_vegetable(paint: Palette, category: str) -> ObjectModel:
     model.add(tube(np.stack([x, bend, np.full(6, thick)], 1), radii, 12), skin)
     model.add(ellipsoid(thick * 0.4, radii[-1], radii[-1], around=12, along=8), skin, (reach, 0, thick))
     model.add(top, paint.plain((0.2, 0.42, 0.12)))
-    return model.solid_rod(thick * 0.92, (-reach * 0.95, 0, thick), (reach * 0.7, 0, thick))
+    model.solid_rod(thick * 0.5, (-reach * 1.05, 0, thick), (reach * 1.05, 0, thick))
+    return model.solid_rod(thick * 0.95, (-reach * 0.95, 0, thick), (reach * 0.75, 0, thick))
 
 
 def pepper(paint: Palette) -> ObjectModel:
@@ -482,7 +484,7 @@ def snack_bag(paint: Palette) -> ObjectModel:
     seam = paint.metal()
     for side in (-1, 1):
         model.add(box(w * 0.97, 0.009, 0.0012, 0.0008), seam, (0, side * d * 0.93, h))
-    return model.solid_box(w * 0.85, d * 0.8, h * 0.75, (0, 0, h * 0.8))
+    return model.solid_box(w * 0.9, d * 0.85, h * 0.85, (0, 0, h * 0.87))
 
 
 def egg_carton(paint: Palette) -> ObjectModel:

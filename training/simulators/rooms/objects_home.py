@@ -224,7 +224,7 @@ def pillow(paint: Palette, width: float | None = None) -> ObjectModel:
     if paint.chance(0.3):
         motif = ellipsoid(w * 0.35, d * 0.35, 0.012)
         model.add(motif, paint.printed("art", 0.9, repeat_u=3, repeat_v=3), (0, 0, h * 1.88))
-    return model.solid_box(w * 0.85, d * 0.85, h * 0.72, (0, 0, h * 0.95))
+    return model.solid_box(w * 0.88, d * 0.88, h * 0.88, (0, 0, h * 0.95))
 
 
 def folded_cloth(paint: Palette) -> ObjectModel:
@@ -497,7 +497,7 @@ def plunger(paint: Palette, category: str) -> ObjectModel:
         top = 0.1
     model.add(cylinder(0.01, top, height, 12), paint.hard())
     model.add(ellipsoid(0.014, 0.014, 0.02), paint.plastic(), (0, 0, height))
-    return model.solid_cylinder(radius, 0, 0.08).solid_cylinder(0.012, 0.08, height)
+    return model.solid_cylinder(radius * 0.9, 0, 0.08).solid_cylinder(0.014, 0.08, height + 0.015)
 
 
 def glasses(paint: Palette) -> ObjectModel:

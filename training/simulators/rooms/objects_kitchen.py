@@ -242,7 +242,9 @@ def kettle(paint: Palette) -> ObjectModel:
     ]
     model.add(tube(grip, 0.009, 8, flatness=1.4), paint.plastic())
     model.solid_cylinder(radius * 1.08, 0, height)
-    return model.solid_box(0.05, 0.012, height * 0.4, (-radius * 1.35, 0, height * 0.55))
+    model.solid_cylinder(0.015, height, height + 0.04)
+    model.solid_rod(0.012, (radius * 0.8, 0, height * 0.55), (radius * 1.4, 0, height * 0.93))
+    return model.solid_box(radius * 0.3, 0.012, height * 0.4, (-radius * 1.38, 0, height * 0.57))
 
 
 def teapot(paint: Palette) -> ObjectModel:
@@ -264,7 +266,7 @@ def teapot(paint: Palette) -> ObjectModel:
     model.add(tube(spout, [0.018, 0.012, 0.008], 10), glaze)
     grip = arc((-radius * 0.9, 0, top * 0.5), radius * 0.65, 70, 290, 12, "xz", top * 0.36)
     model.add(tube(grip, 0.006, 8, flatness=1.4), glaze if paint.chance(0.6) else paint.wood())
-    model.solid_cylinder(radius, 0, top)
+    model.solid_cylinder(radius, 0, top).solid_cylinder(0.013, top, top + 0.034)
     model.solid_box(radius * 0.35, 0.012, top * 0.3, (radius * 1.3, 0, top * 0.6))
     return model.solid_box(radius * 0.3, 0.006, top * 0.34, (-radius * 1.25, 0, top * 0.5))
 
@@ -431,7 +433,11 @@ def cutlery(paint: Palette, category: str) -> ObjectModel:
             model.add(box(0.012, half + 0.0014, 0.001, 0.0008), steel, (root + 0.01, 0, 0.004))
             for y in np.linspace(-half, half, tines):
                 model.add(box(0.02, 0.0014, 0.001, 0.0005), steel, (root + 0.038, y, 0.0045))
-    return model.solid_box(length, 0.012, 0.004, (0.02, 0, 0.004))
+    if category == "Spatula":
+        model.solid_box(length * 0.35, 0.03, 0.002, (length * 1.1, 0, 0.004))
+    low, high = model.bounds()
+    middle, half = (low[0] + high[0]) / 2, (high[0] - low[0]) / 2
+    return model.solid_box(half, 0.01, 0.0045, (middle, 0, 0.0045))
 
 
 def ladle(paint: Palette) -> ObjectModel:
@@ -463,7 +469,7 @@ def whisk(paint: Palette) -> ObjectModel:
         loop[[0, -1], 1] *= 0.15
         model.add(tube(loop, 0.0011, 5), wire, (0, 0, half), rotation("x", spin))
     model.add(tube([(0.025, 0, half), (-0.02, 0, half), (-0.12, 0, half)], [0.007, 0.01, 0.008], 10), paint.hard())
-    model.solid_box(0.05, half, half * 0.7, (0.07, 0, half))
+    model.solid_box(0.05, half, half, (0.07, 0, half))
     return model.solid_box(0.07, 0.01, 0.01, (-0.05, 0, half))
 
 
@@ -477,6 +483,7 @@ def rolling_pin(paint: Palette) -> ObjectModel:
     for side in (-1, 1):
         handle = lathe([(0, 0), (0.008, 0), (0.012, 0.04), (0.011, 0.085), (0, 0.09)], 16, crease=60)
         model.add(place(handle, turn=rotation("y", 90 * side)), grip, (side * half, 0, radius))
+    model.solid_rod(0.011, (-half - 0.09, 0, radius), (half + 0.09, 0, radius))
     return model.solid_rod(radius, (-half, 0, radius), (half, 0, radius))
 
 
@@ -606,6 +613,7 @@ def paper_roll(paint: Palette, category: str) -> ObjectModel:
         model.add(cylinder(0.008, 0, height + 0.04, 12), paint.hard())
         for part in model.parts:
             part.mesh = place(part.mesh, (0, 0, 0.012))
+        model.solid_cylinder(0.008, 0, height + 0.052)
         return model.solid_cylinder(radius * 1.15, 0, 0.012).solid_cylinder(radius, 0.012, height + 0.012)
     return model.solid_cylinder(radius, 0, height)
 

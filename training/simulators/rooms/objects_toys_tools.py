@@ -437,6 +437,7 @@ def tape_measure(paint: Palette) -> ObjectModel:
     )
     model.add(box(0.0012, 0.01, 0.006, 0.0005), paint.metal(), (w + pulled, 0, 0.006))
     model.add(box(w * 0.8, d * 1.02, h * 0.15, 0.004), paint.black(), (0, 0, h * 1.84))
+    model.solid_box((w + pulled) / 2, 0.01, 0.003, ((w + pulled) / 2, 0, 0.003))
     return model.solid_box(w, d, h, (0, 0, h))
 
 
@@ -461,6 +462,7 @@ def drill(paint: Palette) -> ObjectModel:
         model.add(place(place(mesh, at), scale=size), material)
     model.solid_box(0.045 * size, 0.034 * size, 0.02 * size, (0, 0, 0.02 * size))
     model.solid_box(0.02 * size, 0.016 * size, 0.06 * size, (0, 0, 0.085 * size))
+    model.solid_rod(0.018 * size, (0, 0, 0.16 * size), (0.12 * size, 0, 0.16 * size))
     return model.solid_rod(0.03 * size, (-0.07 * size, 0, 0.16 * size), (0.06 * size, 0, 0.16 * size))
 
 
@@ -629,6 +631,7 @@ def umbrella(paint: Palette) -> ObjectModel:
     model.add(cylinder(0.004, -half * 0.45, half * 1.62, 10), paint.metal(), (-half * 0.5, 0, radius), ALONG_X)
     hook = arc((-half * 0.95, 0.03, radius), 0.03, -90, -290, 10, "xy")
     model.add(tube(hook, 0.009, 8), paint.wood() if paint.chance(0.5) else paint.plastic())
+    model.solid_rod(0.005, (-half, 0, radius), (half * 1.1, 0, radius))
     return model.solid_rod(radius * 0.9, (-half * 0.5, 0, radius), (half * 0.6, 0, radius)).solid_box(
         0.03, 0.03, 0.009, (-half * 0.95, 0.03, radius)
     )
@@ -666,7 +669,8 @@ def hat(paint: Palette) -> ObjectModel:
         model.add(visor, paint.fabric() if paint.chance(0.5) else cloth)
         model.add(ellipsoid(0.008, 0.008, 0.005, around=12, along=6), paint.fabric(), (0, 0, height * 1.03))
         model.add(box(0.02, 0.001, 0.015, 0.0005, True), paint.printed(), (0, -radius * 1.0, height * 0.32))
-    return model.solid_cylinder(radius * 1.25, 0, 0.008).solid_cylinder(radius, 0, height * 0.9)
+    brim_radius = float(model.bounds()[1][0])
+    return model.solid_cylinder(brim_radius, 0, 0.006).solid_cylinder(radius * 0.95, 0, height * 0.95)
 
 
 BUILDERS: dict[str, Builder] = {

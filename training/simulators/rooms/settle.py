@@ -12,6 +12,8 @@ TIME_STEP = 0.004
 """s."""
 MAX_TIME = 1.8
 """s of simulated time; what still moves then is taken out of the scene."""
+RETRIES = (0.6, 0.4)
+"""s for what is left when supports were taken out."""
 STILL_SPEED = 0.03
 """m/s and rad/s below which everything counts as at rest."""
 MOVING_SPEED = 0.12
@@ -36,11 +38,34 @@ def settle(
 
     `half_size` is the room's (W, D, H) in m. Deterministic: the same input gives the same poses on one machine.
     """
-    if not loose:
-        return []
+    for max_time in (MAX_TIME, *RETRIES):
+        if not loose:
+            break
+        kept, supports_lost = _let_fall(fixed, loose, half_size, max_time)
+        if not supports_lost:
+            return kept
+        # What lay on an object that was taken out would float: let the rest fall again.
+        loose = kept
+    return loose
+
+
+def penetration(
+    fixed: list[SceneObject], loose: list[SceneObject], half_size: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Deepest overlap in m `(N,)` of each loose object where it is, and whether it touches anything `(N,)`."""
     model = _model(fixed, loose, half_size)
     state = mujoco.MjData(model)
-    for step in range(int(MAX_TIME / TIME_STEP)):
+    mujoco.mj_forward(model, state)
+    return _contacts(model, state, len(loose))
+
+
+def _let_fall(
+    fixed: list[SceneObject], loose: list[SceneObject], half_size: tuple[float, float, float], max_time: float
+) -> tuple[list[SceneObject], bool]:
+    """The objects that come to rest, moved to their poses, and whether one of them leant on one that did not."""
+    model = _model(fixed, loose, half_size)
+    state = mujoco.MjData(model)
+    for step in range(int(max_time / TIME_STEP)):
         mujoco.mj_step(model, state)
         if step > 60:
             # Bleed energy so that round things stop rolling within the simulated time.
@@ -50,12 +75,13 @@ def settle(
     mujoco.mj_forward(model, state)
     resting = _resting(model, state, len(loose), half_size)
     poses = state.qpos.reshape(-1, 7)
-    kept = []
     for index, item in enumerate(loose):
-        if resting[index]:
-            item.position, item.rotation = poses[index, :3].copy(), rotation_from_quaternion(poses[index, 3:])
-            kept.append(item)
-    return kept
+        item.position, item.rotation = poses[index, :3].copy(), rotation_from_quaternion(poses[index, 3:])
+    # Body 0 is the world, which stays.
+    stays = np.r_[True, resting]
+    pairs = model.geom_bodyid[state.contact.geom] if state.ncon else np.zeros((0, 2), int)
+    supports_lost = bool((stays[pairs[:, 0]] != stays[pairs[:, 1]])[(pairs > 0).all(axis=1)].any())
+    return [item for item, rests in zip(loose, resting, strict=True) if rests], supports_lost
 
 
 def _model(fixed: list[SceneObject], loose: list[SceneObject], half_size: tuple[float, float, float]) -> mujoco.MjModel:
@@ -107,19 +133,24 @@ def _resting(
     model: mujoco.MjModel, state: mujoco.MjData, count: int, half_size: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
     """bool `(count,)`: slow, touching something, not deep inside anything, and inside the room."""
-    touching, deepest = np.zeros(count + 1, bool), np.zeros(count + 1)
-    for contact in state.contact[: state.ncon]:
-        # A pair of two loose bodies is resolved by dropping the later one only: the earlier one carries it.
-        bodies = sorted(int(model.geom_bodyid[geom]) for geom in (contact.geom1, contact.geom2))
-        touching[bodies] = True
-        deepest[bodies[1]] = max(deepest[bodies[1]], -contact.dist)
+    deepest, touching = _contacts(model, state, count)
     speed = np.linalg.norm(state.qvel.reshape(-1, 6)[:, :3], axis=1)
     position = state.qpos.reshape(-1, 7)[:, :3]
     w, d, h = half_size
     inside = (
         (np.abs(position[:, 0]) < w) & (np.abs(position[:, 1]) < d) & (position[:, 2] > -0.02) & (position[:, 2] < h)
     )
-    return (speed < MOVING_SPEED) & touching[1:] & (deepest[1:] < MAX_PENETRATION) & inside
+    return (speed < MOVING_SPEED) & touching & (deepest < MAX_PENETRATION) & inside
+
+
+def _contacts(model: mujoco.MjModel, state: mujoco.MjData, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Deepest overlap in m and contact of each loose body; of two loose ones the later placed is charged."""
+    deepest, touching = np.zeros(count + 1), np.zeros(count + 1, bool)
+    if state.ncon:
+        bodies = model.geom_bodyid[state.contact.geom]
+        touching[bodies.ravel()] = True
+        np.maximum.at(deepest, bodies.max(axis=1), -state.contact.dist)
+    return deepest[1:], touching[1:]
 
 
 def quaternion(rotation: NDArray[np.float64]) -> list[float]:
