@@ -44,7 +44,12 @@ def draw_overlay(
 
 
 def draw_labels(rgb: NDArray[np.uint8], label_map: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Tint and outline every label 1..65535 of `(H, W)` over an image uint8 `(H, W, 3)`; 0 = background. Returns a new one."""
+    """Tint and outline the labels of a map over an image. Returns a new image, RGB uint8 `(H, W, 3)`.
+
+    Args:
+        rgb: uint8 `(H, W, 3)`.
+        label_map: `(H, W)`, 0 = background, objects up to 65535.
+    """
     if rgb.shape[:2] != label_map.shape:
         raise ValueError(f"image is {rgb.shape[:2]}, label map {label_map.shape}; expected the same size")
     labels = label_map.astype(np.uint16, copy=False)
