@@ -87,6 +87,7 @@ def main(args: argparse.Namespace) -> int:
     _check(job, args.frames, args.workers)
     out: Path = args.out
     _claim(job, out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what batch systems send is an interruption, too
     with _lock(out):
         try:
             collect(job, args.frames, args.workers, out, SIMULATORS[job.simulator])
