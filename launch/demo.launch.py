@@ -5,17 +5,13 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-HERE = Path(__file__).parent
-PROFILE = HERE.parent / "config" / "fastdds_large_images.xml"
+from saom_ros.nodes.dds import large_image_environment
 
-LARGE_IMAGES = {
-    name: EnvironmentVariable(name, default_value=str(PROFILE))
-    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-}
+HERE = Path(__file__).parent
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -46,7 +42,7 @@ def generate_launch_description() -> LaunchDescription:
                         "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
                     }
                 ],
-                additional_env=LARGE_IMAGES,
+                additional_env=large_image_environment(),
                 output="screen",
             ),
         ]

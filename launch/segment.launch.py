@@ -5,17 +5,13 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-CONFIG = Path(__file__).parent.parent / "config"
+from saom_ros.nodes.dds import large_image_environment
 
-# Large images get lost with Fast DDS's defaults. What the user has set in the environment stays.
-LARGE_IMAGES = {
-    name: EnvironmentVariable(name, default_value=str(CONFIG / "fastdds_large_images.xml"))
-    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-}
+CONFIG = Path(__file__).parent.parent / "config"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -54,7 +50,7 @@ def generate_launch_description() -> LaunchDescription:
                     LaunchConfiguration("params_file"),
                 ],
                 remappings=[("image", LaunchConfiguration("image"))],
-                additional_env=LARGE_IMAGES,
+                additional_env=large_image_environment(),
                 output="screen",
             ),
             Node(

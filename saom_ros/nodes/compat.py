@@ -23,6 +23,7 @@ __all__ = [
     "localhost_only",
     "parameter_overrides",
     "policy_name",
+    "profile_variables",
     "survive_impossible_transitions",
 ]
 
@@ -72,6 +73,15 @@ def localhost_only() -> dict[str, str]:
     if _rclpy_major() >= 4:  # Iron and later; they warn about the older variable
         return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": ""}
     return {"ROS_LOCALHOST_ONLY": "1"}
+
+
+def profile_variables() -> tuple[str, ...]:
+    """Environment variables with a path of Fast DDS profiles that this distribution reads, the one to set first.
+
+    Fast DDS 3 (Kilted and later) reads the old one, too, and complains when both name the same file.
+    """
+    old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    return (new, old) if _rclpy_major() >= 8 else (old,)
 
 
 def _rclpy_major() -> int:

@@ -1,6 +1,6 @@
-"""Environment variables by which our processes tell DDS what they need, for the demo and for tests.
+"""Environment variables by which processes tell DDS what they need; launch files, the demo and tests use them.
 
-A domain of their own on this machine only, so that they meet nobody else's traffic, and room for large images.
+Room for large images, and for the demo and tests a domain of their own on this machine only.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from saom_ros.nodes import compat
 FIRST_DOMAIN, LAST_DOMAIN = 1, 101
 """ROS_DOMAIN_ID values whose ports lie below Linux's ephemeral ones; 0 is everybody's default."""
 
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-"""Read by Jazzy and older, and by Kilted and newer."""
-
 
 def isolated_environment() -> dict[str, str]:
     """Environment variables for processes that shall find each other, on this machine, and nobody else."""
@@ -26,17 +23,18 @@ def isolated_environment() -> dict[str, str]:
 
 
 def large_image_environment() -> dict[str, str]:
-    """Environment variables with which Fast DDS carries large images; the user's own settings stay.
+    """Environment variables with which Fast DDS carries large images, for the processes that send them.
 
-    Empty where the installation has no profile. Launch files say the same for the nodes that they start.
+    Empty where the user has chosen a profile, and where the installation has none.
     """
+    variables = compat.profile_variables()
+    if any(os.environ.get(name) for name in variables):
+        return {}
     relative = Path("config") / "fastdds_large_images.xml"
-    prefixes = [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
+    prefixes = [sys.prefix, *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
     shares = [Path(__file__).resolve().parents[2], *(Path(prefix) / "share" / "saom_ros" for prefix in prefixes)]
     profile = next((share / relative for share in shares if (share / relative).is_file()), None)
-    if profile is None:
-        return {}
-    return {name: os.environ.get(name, str(profile)) for name in PROFILE_VARIABLES}
+    return {variables[0]: str(profile)} if profile else {}
 
 
 def free_domain() -> int:

@@ -25,7 +25,7 @@ PROCESS_KEYWORDS = {
 class Substitution:
     """Something that becomes text when the launch runs."""
 
-    def perform(self, configurations: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    def perform(self, configurations: Mapping[str, str]) -> str:
         raise NotImplementedError
 
 
@@ -34,17 +34,8 @@ class LaunchConfiguration(Substitution):
     variable_name: str
     default: Any = None
 
-    def perform(self, configurations, environment):
+    def perform(self, configurations):
         return configurations[self.variable_name]
-
-
-@dataclass
-class EnvironmentVariable(Substitution):
-    name: str
-    default_value: Any = field(default=None, kw_only=True)
-
-    def perform(self, configurations, environment):
-        return environment.get(self.name, self.default_value)
 
 
 @dataclass
@@ -114,7 +105,7 @@ MODULES: dict[str, dict[str, Any]] = {
     },
     "launch.conditions": {"IfCondition": IfCondition},
     "launch.launch_description_sources": {"PythonLaunchDescriptionSource": PythonLaunchDescriptionSource},
-    "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration, "EnvironmentVariable": EnvironmentVariable},
+    "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
     "launch_ros": {},
     "launch_ros.actions": {"Node": Node},
     "launch_ros.parameter_descriptions": {"ParameterValue": ParameterValue},
@@ -145,8 +136,8 @@ class Recording:
     """Executables that a condition left out."""
 
 
-def record(path: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Recording:
-    """Execute a launch file with launch arguments and environment variables."""
+def record(path: Path, **given: str) -> Recording:
+    """Execute a launch file with some launch arguments."""
     with _installed():
         spec = importlib.util.spec_from_file_location(f"recorded_{path.name.replace('.', '_')}", path)
         assert spec is not None
@@ -157,15 +148,15 @@ def record(path: Path, given: Mapping[str, str], environment: Mapping[str, str])
     recording = Recording()
     configurations = dict(given)
     for entity in description.initial_entities:
-        _visit(entity, recording, configurations, environment)
+        _visit(entity, recording, configurations)
     unknown = set(given) - set(recording.arguments)
     assert not unknown, f"{path.name} declares no arguments {sorted(unknown)}"
     return recording
 
 
-def _visit(entity: Any, recording: Recording, configurations: dict[str, str], environment: Mapping[str, str]) -> None:
+def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) -> None:
     def text(value: Any) -> str:
-        return value.perform(configurations, environment) if isinstance(value, Substitution) else str(value)
+        return value.perform(configurations) if isinstance(value, Substitution) else str(value)
 
     def typed(value: Any) -> Any:
         if not isinstance(value, ParameterValue):
@@ -180,7 +171,7 @@ def _visit(entity: Any, recording: Recording, configurations: dict[str, str], en
         configurations.setdefault(entity.name, text(entity.default_value))
     elif isinstance(entity, IncludeLaunchDescription):
         given = {name: text(value) for name, value in entity.launch_arguments}
-        included = record(Path(entity.launch_description_source.launch_file_path), given, environment)
+        included = record(Path(entity.launch_description_source.launch_file_path), **given)
         recording.nodes |= included.nodes
         recording.optional |= included.optional
     elif isinstance(entity, Node):

@@ -6,9 +6,13 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-import yaml
-from launch_recorder import Recording, record
 
+pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_ros[ros]' or source a ROS 2")
+
+import yaml
+from launch_recorder import record
+
+from saom_ros.nodes import compat
 from saom_ros.nodes.parameters import ImageSourceParameters, SegmentParameters, checked, limits_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,8 +33,7 @@ def console_scripts() -> dict[str, str]:
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO])
 def test_executables_of_ours_are_entry_points_that_can_be_imported(path):
-    pytest.importorskip("rclpy", reason="rclpy is not installed: the nodes cannot be imported")
-    ours = [node for node in record(path, {}, {}).nodes.values() if node.package == "saom_ros"]
+    ours = [node for node in record(path).nodes.values() if node.package == "saom_ros"]
     assert ours
     for node in ours:
         module, function = console_scripts()[node.executable].split(":")
@@ -39,7 +42,7 @@ def test_executables_of_ours_are_entry_points_that_can_be_imported(path):
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO])
 def test_every_parameter_of_a_launch_file_exists_and_its_default_is_valid(path):
-    for node in record(path, {}, {}).nodes.values():
+    for node in record(path).nodes.values():
         for item in node.parameters:
             values = item if isinstance(item, dict) else file_parameters(Path(item))
             for name, value in values.items():
@@ -49,16 +52,16 @@ def test_every_parameter_of_a_launch_file_exists_and_its_default_is_valid(path):
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO])
 def test_every_launch_argument_is_described(path):
-    for argument in record(path, {}, {}).arguments.values():
+    for argument in record(path).arguments.values():
         assert argument.description
 
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO])
 def test_nothing_of_other_packages_starts_unless_asked(path):
-    quiet = record(path, {}, {})
+    quiet = record(path)
     assert {node.package for node in quiet.nodes.values()} == {"saom_ros"}
     assert quiet.optional == {"image_view", "rviz2"}
-    loud = record(path, {"overlay": "true", "rviz": "true"}, {})
+    loud = record(path, overlay="true", rviz="true")
     assert {"image_view", "rviz2"} <= set(loud.nodes)
 
 
@@ -72,7 +75,7 @@ def test_launch_arguments_reach_the_node():
         "use_sim_time": "true",
         "autostart": "false",
     }
-    node = record(SEGMENT, given, {}).nodes["segment_node"]
+    node = record(SEGMENT, **given).nodes["segment_node"]
     assert node.remappings == {"image": "/front/color/image_raw"}
     assert (node.name, node.namespace) == ("segment_node", "front")
     assert node.parameters == [
@@ -82,7 +85,7 @@ def test_launch_arguments_reach_the_node():
 
 
 def test_viewers_look_at_the_topics_of_the_node():
-    nodes = record(SEGMENT, {"overlay": "true", "rviz": "true", "namespace": "front"}, {}).nodes
+    nodes = record(SEGMENT, overlay="true", rviz="true", namespace="front").nodes
     assert nodes["image_view"].remappings == {"image": "segment_node/overlay"}
     assert nodes["image_view"].namespace == nodes["rviz2"].namespace == "front"
     config = Path(nodes["rviz2"].arguments[1])
@@ -91,22 +94,22 @@ def test_viewers_look_at_the_topics_of_the_node():
 
 
 def test_the_demo_plays_its_source_into_the_segmentation_node():
-    nodes = record(DEMO, {"source": "/photos", "rate": "5.0", "model": "/models/mine"}, {}).nodes
+    nodes = record(DEMO, source="/photos", rate="5.0", model="/models/mine").nodes
     assert nodes["image_source_node"].parameters == [{"source": "/photos", "rate": 5.0}]
     assert nodes["segment_node"].parameters[0]["model"] == "/models/mine"
     assert nodes["segment_node"].remappings == {"image": "image"}
 
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO])
-def test_our_nodes_carry_large_images_unless_the_user_has_a_profile(path):
-    def environments(recording: Recording) -> list[dict[str, str]]:
-        return [node.environment for node in recording.nodes.values() if node.package == "saom_ros"]
-
-    variables = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    for environment in environments(record(path, {}, {})):
-        assert environment == dict.fromkeys(variables, PROFILE)
-    for environment in environments(record(path, {}, {variables[0]: "/mine.xml"})):
-        assert environment == {variables[0]: "/mine.xml", variables[1]: PROFILE}
+def test_our_nodes_carry_large_images_unless_the_user_has_a_profile(path, monkeypatch):
+    variable = compat.profile_variables()[0]
+    for name in compat.profile_variables():
+        monkeypatch.delenv(name, raising=False)
+    for node in record(path).nodes.values():
+        assert node.environment == {variable: PROFILE}
+    monkeypatch.setenv(variable, "/mine.xml")
+    for node in record(path).nodes.values():
+        assert node.environment == {}
 
 
 def test_the_shared_memory_profile_holds_a_full_hd_image():
