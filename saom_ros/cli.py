@@ -64,7 +64,7 @@ def segment(arguments: argparse.Namespace) -> int:
                 done, objects = done + 1, objects + count
             progress.step(frame.name)
     progress.close()
-    if total == 1 and bad:
+    if len(files) == 1 and not done:
         return USER_ERROR
     print(f"{done} image{'s' * (done != 1)}, {objects} object{'s' * (objects != 1)} -> {arguments.out}")
     if bad:

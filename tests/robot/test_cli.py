@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,42 @@ def test_the_only_file_being_bad_is_an_error(tiny_bundle, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"")
     assert saom("segment", tmp_path / "a.png", "-o", tmp_path / "out", "--model", tiny_bundle) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'a.png'}: is empty (0 bytes)\n"
+
+
+def test_a_video_that_cannot_be_read_is_an_error(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    assert saom("segment", tmp_path / "clip.mp4", "-o", tmp_path / "out", "--model", tiny_bundle) == 2
+    assert "clip.mp4: no frame that OpenCV" in capsys.readouterr().err
+
+
+def test_an_image_above_the_limit_is_named_and_the_others_are_done(tiny_bundle, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("saom_ros.segmenter.MAX_PIXELS", 100 * 130)
+    cv2.imwrite(str(photos / "d.png"), np.zeros((130, 130, 3), np.uint8))
+    assert saom("segment", photos, "-o", tmp_path / "out", "--model", tiny_bundle) == 1
+    assert "d.png: image of 130x130 px is above the limit of 13000 pixels" in capsys.readouterr().err
+    assert len(written(tmp_path / "out")) == 9
+
+
+def test_a_full_disk_ends_the_run_with_one_line(tiny_bundle, photos, tmp_path, capsys, monkeypatch):
+    write = cli.write_atomically
+
+    def write_on_a_full_disk(path, content):
+        if content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    monkeypatch.setattr(cli, "write_atomically", write_on_a_full_disk)
+    assert saom("segment", photos, "-o", tmp_path / "out", "--model", tiny_bundle) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'out'}: cannot be written: No space left on device\n"
+
+
+def test_an_interrupt_ends_the_run_without_traceback(tiny_bundle, photos, tmp_path, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_segment_frame", interrupt)
+    assert saom("segment", photos, "-o", tmp_path / "out", "--model", tiny_bundle) == 130
+    assert capsys.readouterr().err == "interrupted; finished files are complete\n"
 
 
 def test_a_user_error_is_one_line_without_traceback(tmp_path):
