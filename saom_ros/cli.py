@@ -254,7 +254,3 @@ class _Progress:
         """End the line."""
         if self._shown:
             self._stream.write("\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
