@@ -73,7 +73,7 @@ class RateLimit:
 
 @dataclass
 class FrameStatistics:
-    """Counts since activation, and rate and times over the last few seconds. One lock: several threads write."""
+    """Counts since activation, and rate and times over the last few seconds. For one thread, the executor's."""
 
     received: int = 0
     """Frames that came in, good or bad."""
@@ -88,26 +88,22 @@ class FrameStatistics:
     unwanted: int = 0
     """Frames that came while nobody subscribed to a result."""
     _window: float = 5.0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _done: deque[tuple[float, float, float | None]] = field(default_factory=deque, repr=False)
 
     def count(self, name: str) -> None:
         """Add one to the counter of that name."""
-        with self._lock:
-            setattr(self, name, getattr(self, name) + 1)
+        setattr(self, name, getattr(self, name) + 1)
 
     def finished(self, now: float, inference: float, latency: float | None) -> None:
         """Note a published frame: seconds of inference, and its age in seconds or None when it has no stamp."""
-        with self._lock:
-            self.segmented += 1
-            self._done.append((now, inference, latency))
+        self.segmented += 1
+        self._done.append((now, inference, latency))
 
     def recent(self, now: float) -> RecentFrames:
         """Rate and medians of the frames published within the window."""
-        with self._lock:
-            while self._done and self._done[0][0] < now - self._window:
-                self._done.popleft()
-            done = list(self._done)
+        while self._done and self._done[0][0] < now - self._window:
+            self._done.popleft()
+        done = list(self._done)
         # Of n frames in a row there are n - 1 intervals; fewer than two frames have no rate.
         span = now - done[0][0] if done else 0.0
         return RecentFrames(

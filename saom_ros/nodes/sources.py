@@ -1,4 +1,4 @@
-"""Where `image_source_node` gets its images: the shipped sample, a folder, one image, a video or a camera.
+"""Where `image_source_node` gets its images: the shipped sample, a folder, an image, a video or a camera.
 
 A source is an endless or finite stream of RGB images; `open_source` chooses by what the user wrote. Plain Python.
 """
@@ -12,17 +12,19 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
+from saom_ros.image_files import IMAGE_SUFFIXES, RESULT_SUFFIXES, VIDEO_SUFFIXES, is_video, read_frames
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 """The image sequence that ships with the package, rendered by the rooms simulator."""
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""File names that count as images in a folder; case does not matter."""
-
 PICTURE_RATE = 10.0
 """Images per second where the source has no rate of its own."""
+
+CAMERA_RATE = 30.0
+"""Images per second of a camera that does not tell."""
 
 
 class SourceError(SaomError):
@@ -35,7 +37,7 @@ class Source(Protocol):
     rate: float
     """Images per second that the source has by itself (Hz)."""
 
-    def images(self, loop: bool) -> Iterator[np.ndarray]:
+    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
         """RGB images uint8 (H, W, 3); without `loop` the iterator ends after the last one."""
         ...
 
@@ -43,89 +45,63 @@ class Source(Protocol):
 def open_source(source: str, warn: Callable[[str], None]) -> Source:
     """The source that `source` names: `sample`, `camera:N`, or the path of a folder, image or video.
 
-    `warn` is told about single images that cannot be read. Raises `SourceError` when nothing can be played.
+    `warn` is told about single files that cannot be read. Raises `SourceError` when nothing can be played.
     """
-    camera = re.fullmatch(r"camera:(\d+)", source)
+    camera = re.fullmatch(r"camera:(\d{1,4})", source)
     if camera:
-        return Camera(int(camera.group(1)))
+        return Camera(int(camera[1]))
     path = SAMPLE if source == "sample" else Path(source).expanduser()
     if not path.exists():
         raise SourceError(f"{source}: no such file or folder; expected sample, camera:N, or a folder, image or video")
-    if path.is_dir():
-        return Pictures(path, image_files(path), warn)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Pictures(path, [path], warn)
-    return Video(path)
+    return Files(_files_in(path) if path.is_dir() else [path], warn)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Images in a folder (not below it) by name. Raises `SourceError` when there is none."""
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+def _files_in(folder: Path) -> list[Path]:
+    """Images and videos of a folder (not of its subfolders) in name order."""
+    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    try:
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.name.lower().endswith(suffixes)
+            and not path.name.lower().endswith(RESULT_SUFFIXES)
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
     if not files:
-        raise SourceError(f"{folder}: no images in this folder; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        raise SourceError(f"{folder}: no images in this folder; expected files ending in {', '.join(suffixes)}")
     return files
 
 
-class Pictures:
-    """Image files one after the other; EXIF orientation is ignored, as a camera driver does."""
+class Files:
+    """Image and video files one after the other. Orientation tags are ignored, as a camera driver does."""
 
-    rate = PICTURE_RATE
-
-    def __init__(self, origin: Path, files: list[Path], warn: Callable[[str], None]) -> None:
-        self._origin = origin
+    def __init__(self, files: list[Path], warn: Callable[[str], None]) -> None:
         self._files = files
         self._warn = warn
+        self.rate = _video_rate(files[0]) if len(files) == 1 and is_video(files[0]) else PICTURE_RATE
 
-    def images(self, loop: bool) -> Iterator[np.ndarray]:
+    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
         """See `Source`. Unreadable files are named once and left out; `SourceError` when none is left."""
-        unreadable: set[Path] = set()
+        unreadable: dict[Path, str] = {}
         while True:
             for path in self._files:
                 if path in unreadable:
                     continue
-                bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-                if bgr is None:
-                    unreadable.add(path)
-                    self._warn(f"{path}: cannot be read as an image; left out")
-                else:
-                    yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+                for frame in read_frames(path):
+                    if frame.rgb is not None:
+                        yield frame.rgb
+                    else:
+                        unreadable[path] = frame.error
+                        if len(self._files) > 1:
+                            self._warn(f"{frame.error}; left out")
             if len(unreadable) == len(self._files):
-                raise SourceError(f"{self._origin}: none of {len(self._files)} image files can be read")
+                count = f"none of {len(unreadable)} files can be played: " if len(unreadable) > 1 else ""
+                raise SourceError(f"{count}{next(iter(unreadable.values()))}")
             if not loop:
                 return
-
-
-class Video:
-    """A video file, decoded by OpenCV."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        capture = self._open()
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        capture.release()
-        self.rate = rate if 0.0 < rate <= 1000.0 else PICTURE_RATE
-
-    def images(self, loop: bool) -> Iterator[np.ndarray]:
-        """See `Source`."""
-        while True:
-            capture = self._open()
-            count = 0
-            try:
-                while (frame := capture.read())[0]:
-                    count += 1
-                    yield cv2.cvtColor(frame[1], cv2.COLOR_BGR2RGB)
-            finally:
-                capture.release()
-            if count == 0:
-                raise SourceError(f"{self._path}: opens as a video but holds no frame that can be read")
-            if not loop:
-                return
-
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path))
-        if not capture.isOpened():
-            raise SourceError(f"{self._path}: is neither an image nor a video that OpenCV can read")
-        return capture
 
 
 class Camera:
@@ -139,16 +115,29 @@ class Camera:
                 f"camera:{index}: cannot be opened; check that /dev/video{index} exists, that no other program uses it "
                 "and that you may read it (group video)"
             )
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0.0 < rate <= 1000.0 else 30.0
+        self.rate = _rate_of(self._capture, CAMERA_RATE)
 
-    def images(self, loop: bool) -> Iterator[np.ndarray]:
+    def images(self, loop: bool) -> Iterator[NDArray[np.uint8]]:
         """See `Source`; a camera that stops giving images is an error."""
         try:
             while True:
                 good, bgr = self._capture.read()
                 if not good:
                     raise SourceError(f"camera:{self._index}: gives no images any more; check the cable")
-                yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+                yield np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
         finally:
             self._capture.release()
+
+
+def _video_rate(path: Path) -> float:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return _rate_of(capture, PICTURE_RATE)
+    finally:
+        capture.release()
+
+
+def _rate_of(capture: cv2.VideoCapture, default: float) -> float:
+    """Images per second as the file or driver tells them; `default` where that makes no sense."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0.0 < rate <= 1000.0 else default
