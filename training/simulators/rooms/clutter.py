@@ -99,9 +99,9 @@ class Clutter:
             if len(self.loose) >= goal:
                 return
             draw = self.rng.random()
-            if draw < 0.08 and theme in ("dining", "cooking"):
+            if draw < 0.08 and theme in ("dining", "cooking") and "Plate" not in self.exclude:
                 self.place_setting(surface)
-            elif draw < 0.13 and theme in ("dining", "cooking", "produce"):
+            elif draw < 0.13 and theme in ("dining", "cooking", "produce") and "Bowl" not in self.exclude:
                 self.fruit_bowl(surface)
             elif draw < 0.22:
                 self.stack(surface, theme)

@@ -91,6 +91,8 @@ class _Room:
         self.fixed: list[SceneObject] = []
         self.boxes: list[NDArray[np.float64]] = []
         """`(N, 2, 3)` axis-aligned boxes of each fixed piece."""
+        self.keep_free = np.zeros((0, 2, 3))
+        """`(N, 2, 3)` boxes where no furniture may stand."""
         self.surfaces: list[PlacedSurface] = []
         self.window: Window | None = None
         self.clutter = Clutter(paint, exclude)
@@ -117,9 +119,19 @@ class _Room:
         return item
 
     def try_fix(
-        self, model: ObjectModel, x: float, y: float, yaw: float, z: float = 0.0, margin: float = 0.02
+        self,
+        model: ObjectModel,
+        x: float,
+        y: float,
+        yaw: float,
+        z: float = 0.0,
+        margin: float = 0.02,
+        behind: SceneObject | None = None,
     ) -> SceneObject | None:
-        """Add a piece if it stays inside the room and clear of all others by `margin` m; None otherwise."""
+        """Add a piece if it stays inside the room and clear of all others by `margin` m; None otherwise.
+
+        `behind` is a piece that it may touch: a curtain hangs in front of its window.
+        """
         turn, position = rotation("z", yaw), np.array([x, y, z])
         probe = SceneObject(model.category, model.parts, position, turn, True, colliders=model.colliders)
         low, high = probe.bounds()
@@ -127,8 +139,11 @@ class _Room:
         if max(-low[0], high[0]) > w + IN_WALL or max(-low[1], high[1]) > d + IN_WALL or high[2] > h + 1e-3:
             return None
         boxes = _occupied(probe)
-        if any(_overlap(boxes, other, margin) for other in self.boxes):
+        if _overlap(boxes, self.keep_free, margin):
             return None
+        for item, other in zip(self.fixed, self.boxes, strict=True):
+            if item is not behind and _overlap(boxes, other, margin):
+                return None
         return self.fix(model, position, turn)
 
     def along_wall(
@@ -306,7 +321,7 @@ def _add_window(room: _Room, wall: int) -> None:
         for side in (-1, 1):
             at = top + turn @ np.array([side * (half_width + 0.05), 0, 0.03])
             probe = furniture_wall.curtain(paint, drop)
-            room.try_fix(probe, at[0], at[1], WALL_YAW[wall], at[2], margin=-0.07)
+            room.try_fix(probe, at[0], at[1], WALL_YAW[wall], at[2], margin=-0.005, behind=item)
     elif paint.chance(0.4) and "Blinds" not in room.exclude:
         at = top + turn @ np.array([0, 0.01, -0.06])
         room.fix(furniture_wall.blinds(paint, half_width - 0.005, 2 * half_height - 0.05), at, turn)
@@ -430,7 +445,7 @@ def _table_stage(room: _Room) -> list[Focus]:
     fill: Callable[[PlacedSurface, str, int], None] = paint.pick(
         [clutter.spread, clutter.spread, clutter.groups, clutter.heap]
     )
-    if theme == "dining" and paint.chance(0.6):
+    if theme == "dining" and paint.chance(0.6) and "Plate" not in room.exclude:
         for _ in range(int(rng.integers(1, 4))):
             clutter.place_setting(stage)
     fill(stage, theme, amount)
@@ -459,6 +474,9 @@ def _shelf_stage(room: _Room) -> list[Focus]:
 def _box_stage(room: _Room) -> list[Focus]:
     """One or two open boxes heaped full, on a table or on the floor."""
     rng, paint = room.rng, room.paint
+    boxes = [name for name in ("Crate", "Basket") if name not in room.exclude]
+    if not boxes:
+        raise SceneError("Crate and Basket are excluded; no box is left for this scene")
     if paint.chance(0.5):
         _stage_piece(room, ["DiningTable", "CoffeeTable", "CounterTop", "Desk", "Bench"])
         ground = max(room.surfaces, key=lambda candidate: candidate.area)
@@ -466,8 +484,7 @@ def _box_stage(room: _Room) -> list[Focus]:
         ground = PlacedSurface(np.array([0.0, 0.0, 0.0]), np.eye(3), 0.6, 0.5, 2.0)
     focus = []
     for _ in range(int(rng.integers(1, 4))):
-        category = paint.pick([name for name in ("Crate", "Basket") if name not in room.exclude] or ["Crate"])
-        model = basket(paint, category)
+        model = basket(paint, paint.pick(boxes))
         high = model.bounds()[1]
         half_x, half_y = float(high[0]), float(high[1])
         for _ in range(6):
@@ -503,7 +520,7 @@ def _floor_stage(room: _Room) -> list[Focus]:
     room.clutter.spread(ground, theme, int(rng.integers(10, 36)))
     if paint.chance(0.5):
         room.clutter.heap(ground, paint.pick(["floor", "toys", "living", "groceries"]), 8, spread=0.5)
-    room.boxes.append(np.array([[[-0.7, -0.7, 0.0], [0.7, 0.7, 0.5]]]))
+    room.keep_free = np.array([[[-0.7, -0.7, 0.0], [0.7, 0.7, 0.5]]])
     return [_focus(ground)]
 
 
