@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -88,24 +89,12 @@ def _run(source: str, seconds: float, model: str, out: Path) -> int:
         watcher.settle([segmenter])
     print()
     print(table(watcher.record, watcher.figures))
-    return _conclude(watcher, out)
+    return conclude(watcher.record, out)
 
 
 def _absolute(path: str) -> str:
     """The processes are told the full path; names that are no path (`camera:0`, empty) stay as they are."""
     return str(Path(path).expanduser().resolve()) if path and Path(path).expanduser().exists() else path
-
-
-def _conclude(watcher: Watcher, out: Path) -> int:
-    record = watcher.record
-    if record.best_overlay is not None:
-        path = out / "overlay.png"
-        if not cv2.imwrite(str(path), record.best_overlay):
-            raise DemoError(f"{path}: cannot be written; choose another folder with --out")
-        print(f"Overlay: {path}")
-    if not any(mask.objects for mask in record.masks):
-        raise DemoError(f"{len(record.masks)} masks came, but the model found no object in any of them")
-    return 0
 
 
 # What was seen -----------------------------------------------------------------------------------------------------
@@ -166,6 +155,18 @@ def table(record: Record, figures: dict[str, str]) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"  {name:<{width}}  {value:>10}" for name, value in rows.items())
+
+
+def conclude(record: Record, out: Path) -> int:
+    """Write the overlay and judge: 0 when objects came back, else `DemoError`."""
+    if record.best_overlay is not None:
+        path = out / "overlay.png"
+        if not cv2.imwrite(str(path), record.best_overlay):
+            raise DemoError(f"{path}: cannot be written; choose another folder with --out")
+        print(f"Overlay: {path}")
+    if not any(mask.objects for mask in record.masks):
+        raise DemoError(f"{len(record.masks)} masks came, but the model found no object in any of them")
+    return 0
 
 
 class Watcher:
@@ -259,7 +260,7 @@ class Child:
         command = [sys.executable, "-m", f"saom_ros.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
             if value:
-                command += ["-p", f"{key}:={value}"]
+                command += ["-p", f"{key}:={json.dumps(value)}"]  # quoted: ROS reads the value as YAML
         with open(log, "wb") as stream:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
 

@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_r
 
 from tiny_bundle import color_blocks, write_tiny_bundle
 
-from saom_ros.nodes.demo import Mask, Record, table
+from saom_ros.nodes.demo import DemoError, Mask, Record, conclude, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ def write_images(folder: Path, images: list[np.ndarray]) -> Path:
 
 def test_the_demo_prints_its_figures_and_writes_an_overlay(bundle, tmp_path):
     rgb, _ = color_blocks(240, 320)
-    folder = write_images(tmp_path / "images", [rgb, np.roll(rgb, 20, axis=1)])
+    folder = write_images(tmp_path / "my images #1", [rgb, np.roll(rgb, 20, axis=1)])
     out = tmp_path / "out"
 
     done = run_demo("--input", folder, "--model", bundle, "--seconds", 2, "--out", out)
@@ -57,11 +57,12 @@ def test_the_demo_prints_its_figures_and_writes_an_overlay(bundle, tmp_path):
     assert cv2.imread(str(out / "overlay.png")).shape == (240, 320, 3)
 
 
-def test_masks_without_any_object_are_no_success(bundle, tmp_path):
-    folder = write_images(tmp_path / "images", [np.full((120, 160, 3), 128, np.uint8)])
-    done = run_demo("--input", folder, "--model", bundle, "--seconds", 1, "--out", tmp_path / "out")
-    assert done.returncode == 1
-    assert "the model found no object in any of them" in done.stderr
+def test_masks_without_any_object_are_no_success(tmp_path, capsys):
+    record = Record(sent={1, 2}, masks=[Mask(1, 0.1, 0.0, 0), Mask(2, 0.1, 0.1, 0)])
+    record.add_overlay(1, np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(DemoError, match="2 masks came, but the model found no object in any of them"):
+        conclude(record, tmp_path)
+    assert f"Overlay: {tmp_path}/overlay.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -413,7 +413,7 @@ def test_the_image_source_plays_a_folder_once(peer, start, tmp_path):
     assert [np.frombuffer(m.data, np.uint8)[:3].tolist() for m in received] == [[200, 20, 10], [10, 200, 20]]
     assert all((m.encoding, m.height, m.width, m.header.frame_id) == ("bgr8", 20, 30, "head") for m in received)
     assert all(m.header.stamp.sec > 0 for m in received)
-    assert process.log().count("broken.jpg: cannot be read as an image; left out") == 1
+    assert process.log().count("broken.jpg") == process.log().count("; left out") == 1
     assert "played 2 images; done" in process.log()
 
 
