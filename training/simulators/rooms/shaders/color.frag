@@ -120,9 +120,10 @@ void main() {
         bool sun = light_position[i].w > 0.5;
         towards = sun ? -light_direction[i].xyz : towards * inversesqrt(square);
         float cone = smoothstep(0.0, 0.45, dot(-towards, light_direction[i].xyz) - 0.12);
-        float strength = sun ? 1.0 : cone / (square + 0.05);
-        strength *= lit(i, smooth_normal);
         float n_l = max(dot(facing, towards), 0.0);
+        float strength = sun ? n_l : n_l * cone / (square + 0.05);
+        if (strength <= 0.0) continue;
+        strength *= lit(i, smooth_normal);
         vec3 halfway = normalize(towards + to_eye);
         float n_h = max(dot(facing, halfway), 0.0);
         float alpha = roughness * roughness;
@@ -132,7 +133,7 @@ void main() {
         float geometry = 1.0 / ((n_v * (1.0 - k) + k) * (n_l * (1.0 - k) + k) * 4.0);
         vec3 fresnel_light = f0 + (1.0 - f0) * fifth_power(1.0 - max(dot(halfway, to_eye), 0.0));
         vec3 specular = min(fresnel_light * distribution * geometry, vec3(30.0));
-        sum += (diffuse * (1.0 - fresnel_light) + specular) * light_color[i].rgb * strength * n_l * mix(1.0, occlusion, 0.4);
+        sum += (diffuse * (1.0 - fresnel_light) + specular) * light_color[i].rgb * strength * mix(1.0, occlusion, 0.4);
     }
     sum += albedo * surface.w;
     color = vec4(min(sum, vec3(60.0)), 1.0);
