@@ -65,9 +65,9 @@ def build_scene(
         shell = build_shell(paint, room.half_size, room.window)
         kept = settle(room.fixed, room.clutter.loose, room.half_size)
     except (ValueError, IndexError, FloatingPointError) as error:
-        raise SceneError(f"scene of seed {seed} failed: {error}") from error
+        raise SceneError(f"building it failed: {error}") from error
     if len(kept) < MIN_LOOSE:
-        raise SceneError(f"scene of seed {seed} has {len(kept)} small objects at rest; at least {MIN_LOOSE} are needed")
+        raise SceneError(f"only {len(kept)} small objects came to rest; at least {MIN_LOOSE} are needed")
     return Scene(
         seed=seed,
         kind=kind,
