@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
     node = None
     status = 0
     try:
-        rclpy.init(args=args)
+        _init(args)
         node = make_node()
         _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException, Finished):
@@ -45,6 +46,14 @@ def run_node(make_node: Callable[[], Any], args: Sequence[str] | None = None) ->
         _clean_up(node)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return status
+
+
+def _init(args: Sequence[str] | None) -> None:
+    try:
+        rclpy.init(args=args)
+    except Exception as error:
+        reason = re.sub(r", at \S+:\d+", "", str(error))  # lines of ROS's own sources help nobody here
+        raise SaomError(f"ROS does not take the arguments of this process: {reason}") from None
 
 
 def _spin(node: Any) -> None:

@@ -266,6 +266,20 @@ def test_wrong_values_and_unknown_keys_of_a_yaml_file_are_named(peer, start, bun
     assert "Traceback" not in process.log()
 
 
+@pytest.mark.parametrize(("text", "reason"), [(None, "Error opening YAML file"), ("/**:\n  min_area: 3\n", "line 2")])
+def test_a_parameter_file_that_ros_cannot_read_ends_the_node_with_a_reason(peer, start, tmp_path, text, reason):
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    process = start("segment_node", "--params-file", str(path))
+    assert process.wait() == 2
+    said = process.log().splitlines()[-1]
+    assert said.startswith("error: ROS does not take the arguments of this process: ")
+    assert str(path) in said
+    assert reason in said
+    assert "Traceback" not in process.log()
+
+
 # Diagnostics -----------------------------------------------------------------------------------------------------
 
 
