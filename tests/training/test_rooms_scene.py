@@ -1,4 +1,4 @@
-"""Scenes of the rooms simulator: the same seed gives the same scene, every class occurs, and everything stands on something."""
+"""Scenes of the rooms simulator: same seed, same scene; every class occurs; everything stands on something."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def test_closed_solids_face_outwards_and_enclose_their_volume(solid: Mesh, volum
     shift=st.tuples(*[st.floats(-2, 2)] * 3),
 )
 @settings(max_examples=30, deadline=None)
-def test_placing_a_solid_keeps_it_closed_and_scales_its_volume(axis, degrees, scale, shift) -> None:  # noqa: ANN001
+def test_placing_a_solid_keeps_it_closed_and_scales_its_volume(
+    axis: str, degrees: float, scale: tuple[float, float, float], shift: tuple[float, float, float]
+) -> None:
     solid = mesh.ellipsoid(0.1, 0.2, 0.15)
     placed = mesh.place(solid, shift, mesh.rotation(axis, degrees), scale)
     assert signed_volume(placed) == pytest.approx(signed_volume(solid) * np.prod(scale), rel=1e-2, abs=1e-5)
@@ -124,7 +126,7 @@ def test_an_object_is_sound(category: str) -> None:
 def test_a_small_object_stands_on_its_colliders(category: str) -> None:
     model = SMALL_OBJECTS[category](palette(1))
     alone = SceneObject(category, model.parts, np.array([0, 0, 0.001]), np.eye(3), False, colliders=model.colliders)
-    depth, touching = penetration([], [alone], (1.0, 1.0, 2.0))
+    depth, _ = penetration([], [alone], (1.0, 1.0, 2.0))
     assert depth[0] < 0.006
     sunk = SceneObject(category, model.parts, np.array([0, 0, -0.013]), np.eye(3), False, colliders=model.colliders)
     assert penetration([], [sunk], (1.0, 1.0, 2.0))[1][0], "the lowest collider lies more than 13 mm above the mesh"
@@ -216,7 +218,7 @@ def test_splits_never_share_a_seed() -> None:
 
 @pytest.mark.parametrize("arguments", [("training", 0, 0), ("train", -1, 0), ("train", 0, -1)])
 def test_a_wrong_split_or_number_is_refused(arguments: tuple[str, int, int]) -> None:
-    with pytest.raises(ValueError, match="training|negative"):
+    with pytest.raises(ValueError, match=r"training|negative"):
         scene_seed(*arguments)
 
 

@@ -1,4 +1,4 @@
-"""Puts small objects on surfaces: spread out, in place settings, in stacks, in rows and in heaps that then fall into place."""
+"""Puts small objects on surfaces: spread out, in place settings, stacks, rows, and heaps that then fall into place."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ class PlacedSurface:
 
     @classmethod
     def of(cls, owner: SceneObject, model: ObjectModel, surface: Surface) -> PlacedSurface:
+        """The surface of a placed object in the room."""
         origin = owner.position + owner.rotation @ np.array([surface.x, surface.y, surface.z])
         half_x, half_y = surface.half_x, surface.half_y
         return cls(origin, owner.rotation, half_x, half_y, surface.headroom, owner.category, model.soft, model.shelf)
 
     @property
     def area(self) -> float:
+        """m²."""
         return 4 * self.half_x * self.half_y
 
 
@@ -82,9 +84,11 @@ class Clutter:
         return names[int(self.rng.choice(len(names), p=pull / pull.sum()))]
 
     def build(self, name: str) -> ObjectModel:
+        """A new object of a category, other than the last one in size and look."""
         return SMALL_OBJECTS[name](self.paint)
 
     def draw(self, theme: str) -> ObjectModel:
+        """A new object of the theme."""
         return self.build(self.draw_name(theme))
 
     # Ways to fill a surface
@@ -110,7 +114,7 @@ class Clutter:
                 self.put(surface, model, tip=model.tips and self.paint.chance(0.12))
 
     def groups(self, surface: PlacedSurface, theme: str, count: int) -> None:
-        """A few categories, several of each close together: nuts, cutlery, toys as they are laid out for a photograph."""
+        """A few categories, several of each close together, as nuts, cutlery and toys are laid out for a photograph."""
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(1, 6)))]
         for i in range(count):
             self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.0005, tries=25)
@@ -198,6 +202,7 @@ class Clutter:
         self.put(surface, self.build(drink), at=(x + radius * 0.9, y * 0.3))
 
     def fruit_bowl(self, surface: PlacedSurface) -> None:
+        """A bowl with fruit dropped into it."""
         bowl = self.build("Bowl")
         radius, height = bowl.bounds()[1][0], bowl.bounds()[1][2]
         if not self.put(surface, bowl):
@@ -245,7 +250,7 @@ class Clutter:
         gap: float = 0.004,
         tries: int = 8,
     ) -> bool:
-        """Stand the model on a free spot; False when there is none. Yaw in degrees and `at` in m of the surface's frame."""
+        """Stand the model on a free spot; False if there is none. Yaw in degrees, `at` in m, in the surface's frame."""
         if yaw is None:
             aligned = model.category in UPRIGHT_ONLY_YAW
             yaw = (

@@ -46,6 +46,7 @@ def add_legs(model: ObjectModel, paint: Palette, w: float, d: float, height: flo
 
 
 def table(paint: Palette, category: str) -> ObjectModel:
+    """Dining, coffee or side table: top, legs, perhaps apron, lower board and runner."""
     rng = paint.rng
     model = ObjectModel(category)
     (w, d, h) = (rng.uniform(*limits) for limits in TABLE_SIZES[category])
@@ -90,6 +91,7 @@ def _round_table(model: ObjectModel, radius: float, h: float, t: float, top: Mat
 
 
 def desk(paint: Palette) -> ObjectModel:
+    """Top on a chest of drawers and a side panel or two legs."""
     rng = paint.rng
     model = ObjectModel("Desk")
     w, d, h, t = rng.uniform(0.5, 0.75), rng.uniform(0.28, 0.38), rng.uniform(0.72, 0.78), 0.015
@@ -118,6 +120,7 @@ def desk(paint: Palette) -> ObjectModel:
 
 
 def chair(paint: Palette) -> ObjectModel:
+    """Seat, legs, back of slats, board or rods, perhaps a cushion."""
     rng = paint.rng
     model = ObjectModel("Chair")
     w, h, back = rng.uniform(0.19, 0.23), rng.uniform(0.42, 0.48), rng.uniform(0.4, 0.52)
@@ -160,6 +163,7 @@ def _chair_back(model: ObjectModel, paint: Palette, w: float, h: float, back: fl
 
 
 def office_chair(paint: Palette) -> ObjectModel:
+    """Star base with wheels, column, seat, back and perhaps arm rests."""
     rng = paint.rng
     model = ObjectModel("OfficeChair")
     w, h = rng.uniform(0.2, 0.25), rng.uniform(0.42, 0.5)
@@ -191,6 +195,7 @@ def office_chair(paint: Palette) -> ObjectModel:
 
 
 def stool(paint: Palette) -> ObjectModel:
+    """Round seat on four splayed legs with a foot ring."""
     rng = paint.rng
     model = ObjectModel("Stool")
     h, radius = rng.uniform(0.45, 0.7), rng.uniform(0.15, 0.19)
@@ -208,6 +213,7 @@ def stool(paint: Palette) -> ObjectModel:
 
 
 def ottoman(paint: Palette) -> ObjectModel:
+    """Upholstered block with a lid and feet."""
     rng = paint.rng
     model = ObjectModel("Ottoman")
     w, d, h = rng.uniform(0.2, 0.4), rng.uniform(0.2, 0.3), rng.uniform(0.34, 0.45)
@@ -225,6 +231,7 @@ def ottoman(paint: Palette) -> ObjectModel:
 
 
 def bench(paint: Palette) -> ObjectModel:
+    """Slatted seat on four legs."""
     rng = paint.rng
     model = ObjectModel("Bench")
     w, d, h, t = rng.uniform(0.45, 0.75), rng.uniform(0.15, 0.2), rng.uniform(0.42, 0.48), 0.018
@@ -239,6 +246,7 @@ def bench(paint: Palette) -> ObjectModel:
 
 
 def bookshelf(paint: Palette) -> ObjectModel:
+    """Open shelf with boards, sides and perhaps a back."""
     rng = paint.rng
     model = ObjectModel("Shelf", shelf=True)
     w, d, h, t = rng.uniform(0.3, 0.75), rng.uniform(0.13, 0.2), rng.uniform(0.8, 2.1), 0.011
@@ -357,6 +365,7 @@ def wall_cabinet(paint: Palette) -> ObjectModel:
 
 
 def sofa(paint: Palette, category: str) -> ObjectModel:
+    """Frame, arms, back and cushions for one to three; the cushions are its parts."""
     rng = paint.rng
     seats = 1 if category == "ArmChair" else int(rng.integers(2, 4))
     model = ObjectModel(category, soft=True)
@@ -426,6 +435,7 @@ def bed(paint: Palette) -> ObjectModel:
 
 
 def television(paint: Palette) -> ObjectModel:
+    """Television on a foot."""
     rng = paint.rng
     model = ObjectModel("Television", tips=False)
     w, foot = rng.uniform(0.35, 0.6), 0.07
@@ -442,6 +452,7 @@ def television(paint: Palette) -> ObjectModel:
 
 
 def fridge(paint: Palette) -> ObjectModel:
+    """Two doors with handles, and notes stuck to them."""
     rng = paint.rng
     model = ObjectModel("Fridge")
     w, d, h = rng.uniform(0.28, 0.36), 0.3, rng.uniform(1.4, 1.85)
@@ -506,6 +517,7 @@ def appliance(paint: Palette, category: str) -> ObjectModel:
 
 
 def toilet(paint: Palette) -> ObjectModel:
+    """Bowl, seat, lid, cistern and button."""
     rng = paint.rng
     model = ObjectModel("Toilet")
     white = paint.plain(WHITE if paint.chance(0.8) else paint.color(), 0.15)
@@ -564,6 +576,7 @@ def wash_basin(paint: Palette) -> ObjectModel:
 
 
 def bathtub(paint: Palette) -> ObjectModel:
+    """Open tub with tap and knobs, perhaps with water."""
     rng = paint.rng
     model = ObjectModel("Bathtub")
     w, d, h, t = rng.uniform(0.7, 0.85), rng.uniform(0.34, 0.4), rng.uniform(0.5, 0.58), 0.045
@@ -588,10 +601,12 @@ def bathtub(paint: Palette) -> ObjectModel:
 
 
 def floor_lamp(paint: Palette) -> ObjectModel:
+    """Lamp that stands on the floor."""
     return lamp(paint, "FloorLamp", height=paint.rng.uniform(1.3, 1.6), foot=0.15)
 
 
 def radiator(paint: Palette) -> ObjectModel:
+    """Row of fins with tubes and a valve."""
     rng = paint.rng
     model = ObjectModel("Radiator")
     columns, h = int(rng.integers(8, 18)), rng.uniform(0.45, 0.65)
@@ -610,6 +625,7 @@ def radiator(paint: Palette) -> ObjectModel:
 
 
 def fan(paint: Palette) -> ObjectModel:
+    """Pedestal fan with cage and blades."""
     rng = paint.rng
     model = ObjectModel("Fan")
     h, radius = rng.uniform(0.7, 1.2), rng.uniform(0.15, 0.2)

@@ -1,5 +1,7 @@
-"""What hangs on walls and ceilings or lies flat on the floor: windows, curtains, doors, pictures, shelves, lights and rugs.
-Wall pieces have their back at y = 0 or a little behind and are placed by their middle."""
+"""What hangs on walls and ceilings or lies flat on the floor: windows, curtains, doors, pictures, shelves, rugs.
+
+Wall pieces have their back at y = 0 or a little behind and are placed by their middle.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,7 @@ from training.simulators.rooms.scene import Material, PointLight
 
 
 def rug(paint: Palette) -> ObjectModel:
+    """Rectangular or round rug with a border, perhaps fringes."""
     rng = paint.rng
     model = ObjectModel("Rug")
     t = 0.005
@@ -67,6 +70,7 @@ def picture(paint: Palette, category: str) -> ObjectModel:
 
 
 def poster(paint: Palette) -> ObjectModel:
+    """Printed sheet held by two strips of tape."""
     rng = paint.rng
     model = ObjectModel("Poster")
     w, h = rng.uniform(0.15, 0.35), rng.uniform(0.2, 0.45)
@@ -80,6 +84,7 @@ def poster(paint: Palette) -> ObjectModel:
 
 
 def wall_clock(paint: Palette) -> ObjectModel:
+    """Case, rim, dial and hands."""
     rng = paint.rng
     model = ObjectModel("WallClock")
     radius = rng.uniform(0.1, 0.2)
@@ -95,6 +100,7 @@ def wall_clock(paint: Palette) -> ObjectModel:
 
 
 def wall_shelf(paint: Palette) -> ObjectModel:
+    """Board on two brackets."""
     rng = paint.rng
     model = ObjectModel("Shelf", shelf=True)
     w, d = rng.uniform(0.25, 0.6), rng.uniform(0.09, 0.14)
@@ -108,6 +114,7 @@ def wall_shelf(paint: Palette) -> ObjectModel:
 
 
 def wall_television(paint: Palette) -> ObjectModel:
+    """Flat screen that hangs on the wall."""
     rng = paint.rng
     model = ObjectModel("Television")
     w = rng.uniform(0.4, 0.65)

@@ -1,5 +1,7 @@
-"""Random but plausible surfaces: every method of a palette draws one material (painted wood, brushed steel, woven cloth, a
-printed label). Variety is the point: a model that has seen every colour and texture on every shape has to learn shapes."""
+"""Random but plausible surfaces: every method of a palette draws one material (painted wood, brushed steel, a label).
+
+Variety is the point: a model that has seen every colour and texture on every shape has to learn shapes.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ from training.simulators.rooms.scene import Material
 T = TypeVar("T")
 Color = NDArray[np.float64]
 
-NEUTRALS = np.array(
-    [
+NEUTRALS = [
+    np.array(rgb)
+    for rgb in (
         (0.93, 0.92, 0.90),
         (0.85, 0.83, 0.78),
         (0.70, 0.66, 0.60),
@@ -27,19 +30,20 @@ NEUTRALS = np.array(
         (0.60, 0.45, 0.32),
         (0.75, 0.72, 0.70),
         (0.25, 0.22, 0.20),
-    ]
-)
+    )
+]
 STEEL = np.array((0.75, 0.75, 0.77))
-METALS = np.array(
-    [
+METALS = [
+    np.array(rgb)
+    for rgb in (
         (0.80, 0.80, 0.82),
         (0.55, 0.55, 0.57),
         (0.83, 0.68, 0.35),
         (0.72, 0.45, 0.32),
         (0.16, 0.16, 0.17),
         (0.90, 0.90, 0.90),
-    ]
-)
+    )
+]
 BLACK = np.array((0.05, 0.05, 0.05))
 WHITE = np.array((0.93, 0.93, 0.92))
 WARM_WHITE = np.array((1.0, 0.96, 0.88))
@@ -54,9 +58,11 @@ class Palette:
         self.textures = textures
 
     def chance(self, probability: float) -> bool:
+        """True with the given probability."""
         return bool(self.rng.random() < probability)
 
     def pick(self, options: Sequence[T]) -> T:
+        """One of the options, all equally likely."""
         return options[int(self.rng.integers(len(options)))]
 
     # Colours
@@ -69,10 +75,12 @@ class Palette:
         return np.array(colorsys.hsv_to_rgb(rng.random(), rng.beta(1.6, 1.6), rng.uniform(0.25, 0.98)))
 
     def vivid(self) -> Color:
+        """A saturated colour, as of toys and packaging."""
         rng = self.rng
         return np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.55, 0.95), rng.uniform(0.45, 0.95)))
 
     def wood_color(self) -> Color:
+        """Pale birch to dark walnut."""
         rng = self.rng
         return np.array(colorsys.hsv_to_rgb(rng.uniform(0.04, 0.12), rng.uniform(0.2, 0.65), rng.uniform(0.18, 0.85)))
 
@@ -122,6 +130,7 @@ class Palette:
         )
 
     def plain(self, color: ArrayLike | None = None, roughness: float | None = None, emission: float = 0.0) -> Material:
+        """Paint of one colour; random where none is given."""
         first = self.color() if color is None else np.asarray(color, np.float64)
         second = first * self.rng.uniform(0.84, 1.16)
         rough = self.rng.uniform(0.2, 0.7) if roughness is None else roughness
@@ -130,34 +139,41 @@ class Palette:
         )
 
     def black(self, roughness: float = 0.5) -> Material:
+        """Nearly black, slightly rough."""
         return self.plain(BLACK * self.rng.uniform(0.5, 1.5), roughness)
 
     def plastic(self, color: ArrayLike | None = None) -> Material:
+        """Smooth and of one colour."""
         first = self.color() if color is None else np.asarray(color, np.float64)
         second = first * self.rng.uniform(0.92, 1.08)
         return self.pattern(("plain",), self.rng.uniform(0.2, 0.55), color=first, color2=second)
 
     def metal(self, color: ArrayLike | None = None) -> Material:
+        """Brushed or polished metal, of a given colour or one of steel, brass, copper, black and chrome."""
         first = self.pick(METALS) if color is None else np.asarray(color, np.float64)
         rough, metallic = self.rng.uniform(0.15, 0.45), self.rng.uniform(0.75, 1.0)
         kinds = ("brushed", "plain")
         return self.pattern(kinds, rough, metallic=metallic, color=first, color2=first * 0.85, scale=0.15)
 
     def ceramic(self, color: ArrayLike | None = None) -> Material:
+        """Glazed, plain or with a simple pattern."""
         kinds = ("plain", "plain", "speckle", "dots", "stripes", "grad", "noise", "damask", "checks")
         return self.pattern(kinds, self.rng.uniform(0.1, 0.5), color=color, scale=0.12)
 
     def wood(self, color: ArrayLike | None = None, scale: float = 0.35, rotation: float = 0.0) -> Material:
+        """Grained wood; `rotation` of the grain in rad."""
         first = self.wood_color() if color is None else np.asarray(color, np.float64)
         grain = first * self.rng.uniform(0.45, 0.8)
         rough = self.rng.uniform(0.3, 0.75)
         return self.pattern(("wood",), rough, bump=0.0004, color=first, color2=grain, scale=scale, rotation=rotation)
 
     def fabric(self, color: ArrayLike | None = None, scale: float = 0.18) -> Material:
-        kinds = "weave weave plaid carpet stripes dots damask plain noise checks".split()
+        """Woven, printed or plain cloth."""
+        kinds = ("weave", "weave", "plaid", "carpet", "stripes", "dots", "damask", "plain", "noise", "checks")
         return self.pattern(kinds, self.rng.uniform(0.8, 1.0), bump=0.0006, color=color, scale=scale)
 
     def stone(self) -> Material:
+        """Marble, granite, terrazzo or plain stone."""
         return self.pattern(("marble", "speckle", "voronoi", "noise", "plain"), self.rng.uniform(0.1, 0.7), scale=0.5)
 
     def glass(self, color: ArrayLike | None = None) -> Material:
@@ -168,6 +184,7 @@ class Palette:
     def food(
         self, color: ArrayLike, color2: ArrayLike, kinds: Sequence[str] = ("noise", "speckle", "grad")
     ) -> Material:
+        """Skin or dough of two given colours, each varied a little."""
         rough = self.rng.uniform(0.25, 0.6)
         return self.pattern(kinds, rough, color=self.near(color), color2=self.near(color2), scale=0.12)
 

@@ -45,7 +45,7 @@ def merge(meshes: Sequence[Mesh]) -> Mesh:
         np.concatenate([mesh.vertices for mesh in meshes]),
         np.concatenate([mesh.normals for mesh in meshes]),
         np.concatenate([mesh.uvs for mesh in meshes]),
-        np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets)]),
+        np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
     )
 
 
@@ -56,7 +56,9 @@ def box(hx: float, hy: float, hz: float, bevel: float = 0.004, printed: bool = F
     """
     half = np.array([hx, hy, hz], np.float64)
     bevel = min(bevel, 0.45 * half.min())
-    points, uvs, faces = [], [], []
+    points: list[NDArray] = []
+    uvs: list[NDArray] = []
+    faces: list[NDArray] = []
     for axis in range(3):
         a, b = (axis + 1) % 3, (axis + 2) % 3
         for side in (-1, 1):
@@ -120,8 +122,8 @@ def lathe(
     u = angles / (2 * np.pi) if wrapped else angles * widest
     v = rows[:, 4] / (arc_length[-1] if wrapped else 1.0)
     uvs = np.stack(np.meshgrid(u, v, indexing="ij"), -1).reshape(-1, 2)
-    i, j = np.meshgrid(np.arange(segments), np.arange(0, count, 2), indexing="ij")
-    first = (i * count + j).ravel()
+    column, row = np.meshgrid(np.arange(segments), np.arange(0, count, 2), indexing="ij")
+    first = (column * count + row).ravel()
     faces = np.concatenate(
         [
             np.stack([first, first + count, first + count + 1], 1),
@@ -178,7 +180,7 @@ def ellipsoid(
     if noise and rng is not None:
         directions, phases = rng.normal(size=(5, 3)) * 2.5, rng.uniform(0, 6, 5)
         unit = np.stack([x, y, z], -1)
-        waves = sum(np.sin(unit @ direction + phase) for direction, phase in zip(directions, phases))
+        waves = sum(np.sin(unit @ direction + phase) for direction, phase in zip(directions, phases, strict=True))
         points = points * (1 + noise * np.asarray(waves)[..., None] / 3)
     points[:, 0], points[:, -1], points[-1] = points[:, 0].mean(0), points[:, -1].mean(0), points[0]
     vertices, faces = points.reshape(-1, 3), _grid_faces(around, along)
@@ -345,7 +347,7 @@ def arc(
     plane: str = "xz",
     other: float | None = None,
 ) -> NDArray[np.float64]:
-    """Points `(count, 3)` of an arc from `start` to `end` degrees in a plane ('xy', 'xz', 'yz'); `other`: second radius."""
+    """Points `(count, 3)` from `start` to `end` degrees in the plane 'xy', 'xz' or 'yz'; `other`: second radius."""
     angles = np.radians(np.linspace(start, end, count))
     points = np.zeros((count, 3))
     points[:, "xyz".index(plane[0])] = radius * np.cos(angles)

@@ -1,9 +1,11 @@
-"""The kit that object and furniture builders share: a model collects parts, collision primitives and the surfaces that other
-things may stand on. Its frame has the origin at the bottom centre, z up and the front towards -y; metres throughout."""
+"""The kit that object and furniture builders share: a model collects parts, collision primitives and carrying surfaces.
+
+Its frame has the origin at the bottom centre, z up and the front towards -y; metres throughout.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from training.simulators.rooms.materials import Palette
 from training.simulators.rooms.mesh import place
 from training.simulators.rooms.scene import IDENTITY, Collider, Material, Mesh, Part, PointLight
+
+Piece = tuple[Mesh, Material, tuple[float, float, float]]
+"""Mesh, its material and where it goes, m."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,20 @@ class ObjectModel:
     def add(
         self, mesh: Mesh, material: Material, at: ArrayLike = (0, 0, 0), turn: ArrayLike | None = None
     ) -> ObjectModel:
+        """Add a part: its mesh turned, then moved to `at`."""
         self.parts.append(Part(place(mesh, at, turn), material))
+        return self
+
+    def add_scaled(self, pieces: Sequence[Piece], size: float) -> ObjectModel:
+        """Add pieces that were drawn up for size 1."""
+        for mesh, material, at in pieces:
+            self.parts.append(Part(place(place(mesh, at), scale=size), material))
         return self
 
     def solid_box(
         self, hx: float, hy: float, hz: float, at: ArrayLike, turn: NDArray[np.float64] = IDENTITY
     ) -> ObjectModel:
+        """Box of half extents around `at`."""
         self.colliders.append(Collider("box", (hx, hy, hz), np.asarray(at, np.float64), turn))
         return self
 
@@ -71,6 +84,7 @@ class ObjectModel:
         return self
 
     def solid_sphere(self, radius: float, at: ArrayLike) -> ObjectModel:
+        """Ball around `at`."""
         self.colliders.append(Collider("sphere", (radius,), np.asarray(at, np.float64), IDENTITY))
         return self
 

@@ -28,51 +28,59 @@ def _weights(text: str) -> dict[str, float]:
 
 THEMES: dict[str, dict[str, float]] = {
     "cooking": _weights(
-        "Pan*3 Pot*3 Knife*2 Spatula*2 Ladle*2 Whisk*2 RollingPin CuttingBoard*2 Bowl*2 Bottle*2 Jar*2 SaltShaker*2"
-        " Kettle*1.5 Teapot Toaster*1.5 Microwave CoffeeMachine Blender UtensilHolder*1.5 PaperTowelRoll*1.5 DishSponge*2"
-        " SoapBottle ScrubBrush Mug*2 Cup Can Onion Tomato Potato Egg BellPepper Cloth Tray SprayBottle Spoon Fork"
+        "Pan*3 Pot*3 Knife*2 Spatula*2 Ladle*2 Whisk*2 RollingPin CuttingBoard*2 Bowl*2 Bottle*2 Jar*2"
+        " SaltShaker*2 Kettle*1.5 Teapot Toaster*1.5 Microwave CoffeeMachine Blender UtensilHolder*1.5"
+        " PaperTowelRoll*1.5 DishSponge*2 SoapBottle ScrubBrush Mug*2 Cup Can Onion Tomato Potato Egg BellPepper"
+        " Cloth Tray SprayBottle Spoon Fork"
     ),
     "dining": _weights(
-        "Plate*3 Fork*4 Knife*4 Spoon*4 Mug*2.5 Cup*2.5 WineGlass*2 Bowl*2 Bottle*2 SaltShaker*1.5 Bread*1.5 Candle"
-        " Teapot Vase Jar Cake*1.5 Pizza*1.5 Sandwich*1.5 Croissant*1.5 Cookie*1.5 Donut Cheese Tray Cloth*1.5 Pot Pan"
+        "Plate*3 Fork*4 Knife*4 Spoon*4 Mug*2.5 Cup*2.5 WineGlass*2 Bowl*2 Bottle*2 SaltShaker*1.5 Bread*1.5"
+        " Candle Teapot Vase Jar Cake*1.5 Pizza*1.5 Sandwich*1.5 Croissant*1.5 Cookie*1.5 Donut Cheese Tray"
+        " Cloth*1.5 Pot Pan"
     ),
     "produce": _weights(
-        "Apple*2 Orange*2 Tomato*2 Peach*1.5 Onion*1.5 Potato*1.5 Pear*2 Lemon*2 Banana*2.5 Grapes*2 Walnut*2 Egg*1.5"
-        " Strawberry*2 Mushroom*1.5 Carrot*2 Cucumber*1.5 Eggplant*1.5 BellPepper*2 Lettuce*1.5 Bread Cheese EggCarton"
+        "Apple*2 Orange*2 Tomato*2 Peach*1.5 Onion*1.5 Potato*1.5 Pear*2 Lemon*2 Banana*2.5 Grapes*2 Walnut*2"
+        " Egg*1.5 Strawberry*2 Mushroom*1.5 Carrot*2 Cucumber*1.5 Eggplant*1.5 BellPepper*2 Lettuce*1.5 Bread"
+        " Cheese EggCarton"
     ),
     "groceries": _weights(
-        "Can*3 MilkCarton*2 CerealBox*2.5 Box*2 SnackBag*3 Jar*2.5 Bottle*3 EggCarton Bread TissueBox PaperTowelRoll"
-        " ToiletPaper SoapBottle SprayBottle Toothpaste Cookie Donut Apple Banana Orange Lettuce Cheese Handbag"
+        "Can*3 MilkCarton*2 CerealBox*2.5 Box*2 SnackBag*3 Jar*2.5 Bottle*3 EggCarton Bread TissueBox"
+        " PaperTowelRoll ToiletPaper SoapBottle SprayBottle Toothpaste Cookie Donut Apple Banana Orange Lettuce"
+        " Cheese Handbag"
     ),
     "desk": _weights(
-        "Book*2 Notebook*2 Newspaper Envelope*1.5 Laptop*2 Monitor Tablet*1.5 CellPhone*2 Calculator*1.5 Keyboard*2 Mouse*2"
-        " Headphones*1.5 Speaker Camera DeskLamp AlarmClock Pen*2.5 Pencil*2.5 PencilCup*1.5 Scissors*2 Stapler*1.5 Tape*2"
-        " GlueStick*1.5 Ruler*2 Printer Mug*1.5 Glasses*1.5 Watch Wallet PictureFrame HousePlant Cup SnackBag"
+        "Book*2 Notebook*2 Newspaper Envelope*1.5 Laptop*2 Monitor Tablet*1.5 CellPhone*2 Calculator*1.5"
+        " Keyboard*2 Mouse*2 Headphones*1.5 Speaker Camera DeskLamp AlarmClock Pen*2.5 Pencil*2.5 PencilCup*1.5"
+        " Scissors*2 Stapler*1.5 Tape*2 GlueStick*1.5 Ruler*2 Printer Mug*1.5 Glasses*1.5 Watch Wallet"
+        " PictureFrame HousePlant Cup SnackBag"
     ),
     "living": _weights(
-        "RemoteControl*3 Book*1.5 Newspaper*1.5 CellPhone*1.5 Tablet GameController*2 Headphones Radio Speaker AlarmClock"
-        " DeskLamp HousePlant Vase*1.5 Candle*2 TissueBox*1.5 PictureFrame*2 Statue*2 Mug Cup WineGlass Bowl Glasses*1.5"
-        " Camera Cloth*1.5 Basket SnackBag Cookie Watch Wallet"
+        "RemoteControl*3 Book*1.5 Newspaper*1.5 CellPhone*1.5 Tablet GameController*2 Headphones Radio Speaker"
+        " AlarmClock DeskLamp HousePlant Vase*1.5 Candle*2 TissueBox*1.5 PictureFrame*2 Statue*2 Mug Cup WineGlass"
+        " Bowl Glasses*1.5 Camera Cloth*1.5 Basket SnackBag Cookie Watch Wallet"
     ),
     "bathroom": _weights(
-        "SoapBottle*3 SoapBar*3 Toothpaste*3 Toothbrush*3 Cup*2 TissueBox ToiletPaper*2 SprayBottle*2 Cloth*2 Candle Scissors"
-        " ScrubBrush*1.5 Vase Glasses Watch HousePlant Jar"
+        "SoapBottle*3 SoapBar*3 Toothpaste*3 Toothbrush*3 Cup*2 TissueBox ToiletPaper*2 SprayBottle*2 Cloth*2"
+        " Candle Scissors ScrubBrush*1.5 Vase Glasses Watch HousePlant Jar"
     ),
     "toys": _weights(
         "TeddyBear*2 ToyCar*3 ToyTrain*2 Ball*2 ToyBlock*4 PuzzleCube*2 RubberDuck*2 Doll*2.5 StackingRings*1.5"
         " GameController Book Pencil*1.5 PaintBrush*1.5 Crate Basket BasketBall Hat Cup Cookie"
     ),
     "workshop": _weights(
-        "Hammer*3 Screwdriver*3 Wrench*3 Pliers*3 TapeMeasure*2 Drill*2 Flashlight*1.5 LightBulb*1.5 Battery*2 Padlock*1.5"
-        " Key*1.5 PaintBrush*2 Bolt*3 Toolbox*1.5 Tape*1.5 Scissors Can SprayBottle Bucket Box Crate Pencil Ruler Cloth Glasses"
+        "Hammer*3 Screwdriver*3 Wrench*3 Pliers*3 TapeMeasure*2 Drill*2 Flashlight*1.5 LightBulb*1.5 Battery*2"
+        " Padlock*1.5 Key*1.5 PaintBrush*2 Bolt*3 Toolbox*1.5 Tape*1.5 Scissors Can SprayBottle Bucket Box Crate"
+        " Pencil Ruler Cloth Glasses"
     ),
     "soft": _weights(
-        "Pillow*5 Cloth*2.5 Book RemoteControl CellPhone Headphones Laptop Tablet Handbag GameController Newspaper TeddyBear Hat"
+        "Pillow*5 Cloth*2.5 Book RemoteControl CellPhone Headphones Laptop Tablet Handbag GameController"
+        " Newspaper TeddyBear Hat"
     ),
     "floor": _weights(
-        "Backpack*2 Suitcase*1.5 Handbag*1.5 Shoe*3 GarbageCan*2.5 LaundryHamper*1.5 Bucket*1.5 Box*2.5 Basket Crate Cloth*1.5"
-        " HousePlant*2 WateringCan Plunger ToiletBrush Pillow Book Bottle PaperTowelRoll ToiletPaper Newspaper Ball*1.5"
-        " BasketBall*1.5 BaseballBat Dumbbell*1.5 Umbrella*1.5 Toolbox TeddyBear*1.5 ToyCar ToyTrain Hat"
+        "Backpack*2 Suitcase*1.5 Handbag*1.5 Shoe*3 GarbageCan*2.5 LaundryHamper*1.5 Bucket*1.5 Box*2.5 Basket"
+        " Crate Cloth*1.5 HousePlant*2 WateringCan Plunger ToiletBrush Pillow Book Bottle PaperTowelRoll"
+        " ToiletPaper Newspaper Ball*1.5 BasketBall*1.5 BaseballBat Dumbbell*1.5 Umbrella*1.5 Toolbox"
+        " TeddyBear*1.5 ToyCar ToyTrain Hat"
     ),
 }
 

@@ -36,6 +36,7 @@ ROUND_FRUIT: dict[str, tuple[float, list[tuple[tuple[float, float, float], tuple
 
 
 def round_fruit(paint: Palette, category: str) -> ObjectModel:
+    """Fruit or vegetable close to a ball, with stem and leaves."""
     rng = paint.rng
     model = ObjectModel(category, tips=False)
     squash, colors = ROUND_FRUIT[category]
@@ -60,6 +61,7 @@ def round_fruit(paint: Palette, category: str) -> ObjectModel:
 
 
 def pear(paint: Palette) -> ObjectModel:
+    """Lathed body with a stem."""
     radius = paint.rng.uniform(0.028, 0.038)
     model = ObjectModel("Pear")
     skin = paint.food((0.7, 0.72, 0.25), (0.55, 0.5, 0.15))
@@ -71,6 +73,7 @@ def pear(paint: Palette) -> ObjectModel:
 
 
 def lemon(paint: Palette) -> ObjectModel:
+    """Lemon or lime with its two tips."""
     rng = paint.rng
     model = ObjectModel("Lemon", tips=False)
     radius = rng.uniform(0.024, 0.031)
@@ -115,6 +118,7 @@ def banana(paint: Palette) -> ObjectModel:
 
 
 def grapes(paint: Palette) -> ObjectModel:
+    """Berries on a branched stem: one object."""
     rng = paint.rng
     model = ObjectModel("Grapes", tips=False)
     colors = [
@@ -124,7 +128,7 @@ def grapes(paint: Palette) -> ObjectModel:
     ]
     skin = paint.food(*paint.pick(colors), kinds=("grad", "noise"))
     berries = []
-    for i in range(int(rng.integers(22, 38))):
+    for _ in range(int(rng.integers(22, 38))):
         x = rng.uniform(-0.065, 0.06)
         width = 0.036 * (1 - ((x + 0.02) / 0.1) ** 2)
         y, z = rng.uniform(-width, width), rng.uniform(0, 0.022) + 0.01
@@ -221,6 +225,7 @@ def long_vegetable(paint: Palette, category: str) -> ObjectModel:
 
 
 def pepper(paint: Palette) -> ObjectModel:
+    """Lobed body and stem."""
     rng = paint.rng
     model = ObjectModel("BellPepper", tips=False)
     r, h = rng.uniform(0.032, 0.042), rng.uniform(0.07, 0.09)
@@ -244,6 +249,7 @@ def pepper(paint: Palette) -> ObjectModel:
 
 
 def lettuce(paint: Palette) -> ObjectModel:
+    """Head within loose outer leaves."""
     rng = paint.rng
     model = ObjectModel("Lettuce", tips=False)
     r = rng.uniform(0.055, 0.08)
@@ -260,6 +266,7 @@ def lettuce(paint: Palette) -> ObjectModel:
 
 
 def bread(paint: Palette) -> ObjectModel:
+    """Loaf with slashed crust."""
     rng = paint.rng
     model = ObjectModel("Bread", tips=False)
     crust = paint.food((0.75, 0.48, 0.22), (0.5, 0.28, 0.1))
@@ -273,6 +280,7 @@ def bread(paint: Palette) -> ObjectModel:
 
 
 def croissant(paint: Palette) -> ObjectModel:
+    """Crescent of seven rolls of dough."""
     rng = paint.rng
     model = ObjectModel("Croissant", tips=False)
     reach = rng.uniform(0.045, 0.06)
@@ -285,13 +293,14 @@ def croissant(paint: Palette) -> ObjectModel:
 
 
 def cookie(paint: Palette) -> ObjectModel:
+    """Flat biscuit with chocolate chips."""
     rng = paint.rng
     model = ObjectModel("Cookie", flat=True, tips=False)
     r, h = rng.uniform(0.025, 0.04), rng.uniform(0.007, 0.012)
     dough = paint.food((0.72, 0.5, 0.28), (0.6, 0.4, 0.2), ("noise", "speckle"))
     model.add(lathe([(0, 0), (r * 0.9, 0), (r, h * 0.5), (r * 0.85, h * 0.95), (0, h)], 24, crease=50), dough)
     chips = []
-    for angle, reach in zip(rng.uniform(0, 2 * np.pi, 9), r * 0.75 * np.sqrt(rng.random(9))):
+    for angle, reach in zip(rng.uniform(0, 2 * np.pi, 9), r * 0.75 * np.sqrt(rng.random(9)), strict=True):
         at = (reach * np.cos(angle), reach * np.sin(angle), h)
         chips.append(place(ellipsoid(0.004, 0.004, 0.003, around=8, along=6), at))
     model.add(merge(chips), paint.plain((0.2, 0.1, 0.05)))
@@ -299,6 +308,7 @@ def cookie(paint: Palette) -> ObjectModel:
 
 
 def donut(paint: Palette) -> ObjectModel:
+    """Ring with glaze and sprinkles."""
     rng = paint.rng
     model = ObjectModel("Donut", tips=False)
     r, thick = rng.uniform(0.026, 0.034), rng.uniform(0.014, 0.018)
@@ -307,7 +317,7 @@ def donut(paint: Palette) -> ObjectModel:
     model.add(ring(r, thick * 0.82, 26, 14), glaze, (0, 0, thick * 1.35))
     for _ in range(3):
         sprinkles = []
-        for angle, reach in zip(rng.uniform(0, 2 * np.pi, 7), r * rng.uniform(0.85, 1.15, 7)):
+        for angle, reach in zip(rng.uniform(0, 2 * np.pi, 7), r * rng.uniform(0.85, 1.15, 7), strict=True):
             at = (reach * np.cos(angle), reach * np.sin(angle), thick * 2.12)
             sprinkles.append(place(box(0.004, 0.0012, 0.0012, 0.001), at, rotation("z", rng.uniform(0, 180))))
         model.add(merge(sprinkles), paint.plastic(paint.vivid()))
@@ -332,7 +342,7 @@ def cake(paint: Palette) -> ObjectModel:
     if opening < 360:
         outline = outline - np.array([r * 0.55, 0])
     z = 0.0
-    for i in range(layers):
+    for _ in range(layers):
         model.add(prism(outline, z, z + layer), dough)
         model.add(prism(outline * 1.004, z + layer, z + layer + 0.006), cream)
         z += layer + 0.006
@@ -348,6 +358,7 @@ def cake(paint: Palette) -> ObjectModel:
 
 
 def pizza(paint: Palette) -> ObjectModel:
+    """Crust, sauce and three kinds of toppings."""
     rng = paint.rng
     model = ObjectModel("Pizza", flat=False, tips=False)
     r = rng.uniform(0.11, 0.15)
@@ -390,6 +401,7 @@ def sandwich(paint: Palette) -> ObjectModel:
 
 
 def cheese(paint: Palette) -> ObjectModel:
+    """Wedge with rind."""
     rng = paint.rng
     model = ObjectModel("Cheese", tips=False)
     reach, half, high = rng.uniform(0.07, 0.1), rng.uniform(0.03, 0.045), rng.uniform(0.02, 0.035)
@@ -432,6 +444,7 @@ def can(paint: Palette) -> ObjectModel:
 
 
 def milk_carton(paint: Palette) -> ObjectModel:
+    """Printed box with a gabled top, seam and cap."""
     rng = paint.rng
     model = ObjectModel("MilkCarton")
     w, h = rng.uniform(0.035, 0.05), rng.uniform(0.14, 0.22)
@@ -447,6 +460,7 @@ def milk_carton(paint: Palette) -> ObjectModel:
 
 
 def cereal_box(paint: Palette) -> ObjectModel:
+    """Printed box with another print on its front."""
     rng = paint.rng
     model = ObjectModel("CerealBox")
     w, d, h = rng.uniform(0.05, 0.1), rng.uniform(0.02, 0.04), rng.uniform(0.08, 0.16)

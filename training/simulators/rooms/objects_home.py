@@ -22,10 +22,12 @@ from training.simulators.rooms.mesh import (
     sheet,
     tube,
 )
-from training.simulators.rooms.objects import Builder, ObjectModel, Surface
+from training.simulators.rooms.objects import Builder, ObjectModel, Piece, Surface
+from training.simulators.rooms.scene import Mesh
 
 
 def house_plant(paint: Palette, size: float | None = None) -> ObjectModel:
+    """Pot, soil, leaves on stems or grass, perhaps flowers; `size` 1 is about 30 cm."""
     rng = paint.rng
     model = ObjectModel("HousePlant", tips=False)
     size = rng.uniform(0.6, 1.5) if size is None else size
@@ -48,7 +50,9 @@ def house_plant(paint: Palette, size: float | None = None) -> ObjectModel:
     kinds = ("grad", "noise", "stripes", "plain")
     blade = paint.pattern(kinds, 0.45, color=green, color2=green * rng.uniform(0.5, 1.6), scale=0.4)
     grassy, flowers = paint.chance(0.33), paint.chance(0.3)
-    leaves, stems, petals = [], [], []
+    leaves: list[Mesh] = []
+    stems: list[Mesh] = []
+    petals: list[Mesh] = []
     base = np.array([0, 0, height * 0.87])
     for i in range(int(rng.integers(9, 26))):
         yaw = 137.5 * i + rng.uniform(-20, 20)
@@ -116,6 +120,7 @@ def _bouquet(model: ObjectModel, paint: Palette, height: float) -> None:
 
 
 def candle(paint: Palette) -> ObjectModel:
+    """Holder, wax, wick and perhaps a flame."""
     rng = paint.rng
     model = ObjectModel("Candle", tips=False)
     radius, height = rng.uniform(0.02, 0.04), rng.uniform(0.06, 0.18)
@@ -130,6 +135,7 @@ def candle(paint: Palette) -> ObjectModel:
 
 
 def tissue_box(paint: Palette) -> ObjectModel:
+    """Printed box with a tissue standing out."""
     rng = paint.rng
     model = ObjectModel("TissueBox", tips=False)
     w, d, h = 0.11, 0.06, rng.uniform(0.03, 0.06)
@@ -171,6 +177,7 @@ def pump_bottle(paint: Palette, category: str) -> ObjectModel:
 
 
 def soap_bar(paint: Palette) -> ObjectModel:
+    """Soap, often in its dish."""
     rng = paint.rng
     model = ObjectModel("SoapBar", tips=False)
     w, d, h = rng.uniform(0.032, 0.045), rng.uniform(0.02, 0.03), rng.uniform(0.01, 0.014)
@@ -204,6 +211,7 @@ def toothpaste(paint: Palette) -> ObjectModel:
 
 
 def pillow(paint: Palette, width: float | None = None) -> ObjectModel:
+    """Stuffed cushion of half width `width` m, often with a seam or a motif."""
     rng = paint.rng
     model = ObjectModel("Pillow", tips=False)
     w = rng.uniform(0.18, 0.28) if width is None else width
@@ -293,6 +301,7 @@ def basket(paint: Palette, category: str) -> ObjectModel:
 
 
 def picture_frame(paint: Palette) -> ObjectModel:
+    """Standing frame with a photograph and a prop behind."""
     rng = paint.rng
     model = ObjectModel("PictureFrame", tips=False)
     w, h, border = rng.uniform(0.05, 0.11), rng.uniform(0.06, 0.13), rng.uniform(0.006, 0.016)
@@ -352,6 +361,7 @@ def statue(paint: Palette) -> ObjectModel:
 
 
 def shoe(paint: Palette) -> ObjectModel:
+    """Sole, upper, heel, opening and laces."""
     rng = paint.rng
     model = ObjectModel("Shoe", tips=False)
     size = rng.uniform(0.9, 1.2)
@@ -369,6 +379,7 @@ def shoe(paint: Palette) -> ObjectModel:
 
 
 def suitcase(paint: Palette) -> ObjectModel:
+    """Ribbed shell with zip, handle and four wheels."""
     rng = paint.rng
     model = ObjectModel("Suitcase", tips=False)
     w, d, h = rng.uniform(0.17, 0.25), rng.uniform(0.1, 0.14), rng.uniform(0.25, 0.34)
@@ -389,11 +400,12 @@ def suitcase(paint: Palette) -> ObjectModel:
 
 
 def backpack(paint: Palette) -> ObjectModel:
+    """Bag with pocket, zip, loop and two straps."""
     rng = paint.rng
     model = ObjectModel("Backpack", tips=False)
     size = rng.uniform(0.75, 1.1)
     body, trim = paint.fabric(), paint.fabric()
-    pieces = [
+    pieces: list[Piece] = [
         (ellipsoid(0.16, 0.09, 0.22, 0.5, 0.5, noise=0.03, rng=rng), body, (0, 0, 0.215)),
         (ellipsoid(0.12, 0.05, 0.1, 0.4, 0.4), trim if paint.chance(0.6) else paint.fabric(), (0, -0.075, 0.13)),
         (tube(arc((0, 0, 0.425), 0.05, 0, 180, 8, "xz"), 0.007, 6), trim, (0, 0, 0)),
@@ -402,8 +414,7 @@ def backpack(paint: Palette) -> ObjectModel:
     for side in (-1, 1):
         strap = [(side * 0.08, 0.08, 0.4), (side * 0.1, 0.14, 0.3), (side * 0.1, 0.08, 0.1)]
         pieces.append((tube(strap, 0.014, 6, flatness=0.4), trim, (0, 0, 0)))
-    for mesh, material, at in pieces:
-        model.add(place(place(mesh, at), scale=size), material)
+    model.add_scaled(pieces, size)
     return model.solid_box(0.14 * size, 0.09 * size, 0.21 * size, (0, 0, 0.21 * size))
 
 
@@ -462,6 +473,7 @@ def bucket(paint: Palette, category: str) -> ObjectModel:
 
 
 def watering_can(paint: Palette) -> ObjectModel:
+    """Body with spout, rose and handle."""
     rng = paint.rng
     model = ObjectModel("WateringCan", tips=False)
     radius, height = rng.uniform(0.06, 0.09), rng.uniform(0.12, 0.18)
@@ -501,6 +513,7 @@ def plunger(paint: Palette, category: str) -> ObjectModel:
 
 
 def glasses(paint: Palette) -> ObjectModel:
+    """Two lenses in a frame with temples."""
     rng = paint.rng
     model = ObjectModel("Glasses", tips=False)
     frame = paint.black() if paint.chance(0.4) else paint.plastic()
@@ -535,6 +548,7 @@ def glasses(paint: Palette) -> ObjectModel:
 
 
 def watch(paint: Palette) -> ObjectModel:
+    """Case with face, hand and crown on a strap."""
     rng = paint.rng
     model = ObjectModel("Watch", tips=False)
     radius = rng.uniform(0.015, 0.021)
@@ -558,6 +572,7 @@ def watch(paint: Palette) -> ObjectModel:
 
 
 def wallet(paint: Palette) -> ObjectModel:
+    """Two leather covers around a filling."""
     rng = paint.rng
     model = ObjectModel("Wallet", flat=True, tips=False)
     w, d, t = rng.uniform(0.045, 0.06), rng.uniform(0.035, 0.048), rng.uniform(0.004, 0.008)

@@ -1,5 +1,8 @@
-"""Crockery, cookware, cutlery and small kitchen machines. Every builder draws its own dimensions and materials; most objects
-show several parts in unlike materials, because a model that takes whole objects has to see parts that belong together."""
+"""Crockery, cookware, cutlery and small kitchen machines.
+
+Every builder draws its own dimensions and materials; most objects show several parts in unlike materials, because a
+model that takes whole objects has to see parts that belong together.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from training.simulators.rooms.scene import Mesh
 
 
 def mug(paint: Palette) -> ObjectModel:
+    """Outer and inner glaze, handle, often a print and a drink."""
     rng = paint.rng
     model = ObjectModel("Mug")
     radius, height, wall = rng.uniform(0.034, 0.048), rng.uniform(0.08, 0.115), 0.0035
@@ -74,6 +78,7 @@ def cup(paint: Palette) -> ObjectModel:
 
 
 def wine_glass(paint: Palette) -> ObjectModel:
+    """Foot and stem, bowl, perhaps wine."""
     rng = paint.rng
     model = ObjectModel("WineGlass")
     radius, height = rng.uniform(0.03, 0.042), rng.uniform(0.15, 0.21)
@@ -93,6 +98,7 @@ def wine_glass(paint: Palette) -> ObjectModel:
 
 
 def bottle(paint: Palette) -> ObjectModel:
+    """Body, cap, label, sometimes a collar at the neck."""
     rng = paint.rng
     model = ObjectModel("Bottle")
     radius, height = rng.uniform(0.028, 0.045), rng.uniform(0.18, 0.32)
@@ -140,7 +146,7 @@ def bowl(paint: Palette) -> ObjectModel:
         model.add(ring(radius - wall / 2, 0.003, 32, 6), rim, (0, 0, height))
     model.solid_cylinder(foot, 0, height * 0.12)
     lean = np.degrees(np.arctan2(radius - foot, height * 0.9))
-    for angle in np.arange(0, 360, 30):
+    for angle in range(0, 360, 30):
         turn = rotation("z", angle)
         center = turn @ np.array([(radius + foot) / 2 + 0.002, 0, height * 0.55])
         half_slope = float(np.hypot(height * 0.45, (radius - foot) / 2))
@@ -149,6 +155,7 @@ def bowl(paint: Palette) -> ObjectModel:
 
 
 def plate(paint: Palette) -> ObjectModel:
+    """Rim and well in one or two glazes."""
     rng = paint.rng
     model = ObjectModel("Plate", flat=True)
     radius, height = rng.uniform(0.08, 0.15), 0.018
@@ -169,6 +176,7 @@ def plate(paint: Palette) -> ObjectModel:
 
 
 def pan(paint: Palette) -> ObjectModel:
+    """Vessel with a coated bottom, riveted handle, perhaps food in it."""
     rng = paint.rng
     model = ObjectModel("Pan")
     radius, height = rng.uniform(0.09, 0.14), rng.uniform(0.035, 0.055)
@@ -193,6 +201,7 @@ def pan(paint: Palette) -> ObjectModel:
 
 
 def pot(paint: Palette) -> ObjectModel:
+    """Vessel with two handles, and a lid with a knob or food."""
     rng = paint.rng
     model = ObjectModel("Pot")
     radius, height = rng.uniform(0.08, 0.14), rng.uniform(0.08, 0.15)
@@ -223,6 +232,7 @@ def pot(paint: Palette) -> ObjectModel:
 
 
 def kettle(paint: Palette) -> ObjectModel:
+    """Body with spout, lid, knob, handle and base plate."""
     rng = paint.rng
     model = ObjectModel("Kettle", tips=False)
     radius, height = rng.uniform(0.07, 0.09), rng.uniform(0.14, 0.2)
@@ -248,6 +258,7 @@ def kettle(paint: Palette) -> ObjectModel:
 
 
 def teapot(paint: Palette) -> ObjectModel:
+    """Belly with spout, handle and lid."""
     rng = paint.rng
     model = ObjectModel("Teapot", tips=False)
     radius, squash = rng.uniform(0.06, 0.085), rng.uniform(0.7, 0.95)
@@ -272,6 +283,7 @@ def teapot(paint: Palette) -> ObjectModel:
 
 
 def toaster(paint: Palette) -> ObjectModel:
+    """Housing with two slots, lever, dial and feet; perhaps with bread."""
     rng = paint.rng
     model = ObjectModel("Toaster", tips=False)
     w, d, h = rng.uniform(0.12, 0.15), rng.uniform(0.075, 0.095), rng.uniform(0.08, 0.1)
@@ -292,6 +304,7 @@ def toaster(paint: Palette) -> ObjectModel:
 
 
 def microwave(paint: Palette) -> ObjectModel:
+    """Housing with door, window, handle and a panel of keys."""
     rng = paint.rng
     model = ObjectModel("Microwave", tips=False)
     w, d, h = rng.uniform(0.22, 0.27), rng.uniform(0.16, 0.2), rng.uniform(0.125, 0.16)
@@ -323,6 +336,7 @@ def microwave(paint: Palette) -> ObjectModel:
 
 
 def coffee_machine(paint: Palette) -> ObjectModel:
+    """Column with drip plate, head, jug and buttons."""
     rng = paint.rng
     model = ObjectModel("CoffeeMachine", tips=False)
     w, d, h = rng.uniform(0.08, 0.11), rng.uniform(0.1, 0.13), rng.uniform(0.26, 0.34)
@@ -352,6 +366,7 @@ def coffee_machine(paint: Palette) -> ObjectModel:
 
 
 def blender(paint: Palette) -> ObjectModel:
+    """Motor base, jug with handle and lid, perhaps a drink."""
     rng = paint.rng
     model = ObjectModel("Blender", tips=False)
     base, height = rng.uniform(0.065, 0.085), rng.uniform(0.3, 0.38)
@@ -441,6 +456,7 @@ def cutlery(paint: Palette, category: str) -> ObjectModel:
 
 
 def ladle(paint: Palette) -> ObjectModel:
+    """Round bowl, stem and grip."""
     rng = paint.rng
     model = ObjectModel("Ladle")
     size = rng.uniform(0.03, 0.045)
@@ -459,6 +475,7 @@ def ladle(paint: Palette) -> ObjectModel:
 
 
 def whisk(paint: Palette) -> ObjectModel:
+    """Wire loops in a handle."""
     rng = paint.rng
     model = ObjectModel("Whisk")
     half, reach = rng.uniform(0.025, 0.035), rng.uniform(0.1, 0.14)
@@ -474,6 +491,7 @@ def whisk(paint: Palette) -> ObjectModel:
 
 
 def rolling_pin(paint: Palette) -> ObjectModel:
+    """Roll with two handles, lying along x."""
     rng = paint.rng
     model = ObjectModel("RollingPin", tips=False)
     radius, half = rng.uniform(0.02, 0.028), rng.uniform(0.1, 0.14)
@@ -488,6 +506,7 @@ def rolling_pin(paint: Palette) -> ObjectModel:
 
 
 def cutting_board(paint: Palette) -> ObjectModel:
+    """Slab, often with an inlaid strip, and a ring to hang it."""
     rng = paint.rng
     model = ObjectModel("CuttingBoard", flat=True, tips=False)
     w, d, h = rng.uniform(0.14, 0.2), rng.uniform(0.09, 0.13), rng.uniform(0.006, 0.01)
@@ -499,6 +518,7 @@ def cutting_board(paint: Palette) -> ObjectModel:
 
 
 def tray(paint: Palette) -> ObjectModel:
+    """Flat base with a low rim and often two handles."""
     rng = paint.rng
     model = ObjectModel("Tray", flat=True, tips=False)
     w, d, h = rng.uniform(0.16, 0.24), rng.uniform(0.11, 0.16), 0.018
@@ -516,6 +536,7 @@ def tray(paint: Palette) -> ObjectModel:
 
 
 def jar(paint: Palette) -> ObjectModel:
+    """Filled glass with lid and label."""
     rng = paint.rng
     model = ObjectModel("Jar")
     radius, height = rng.uniform(0.03, 0.05), rng.uniform(0.07, 0.14)
@@ -556,6 +577,7 @@ def shaker(paint: Palette) -> ObjectModel:
 
 
 def sponge(paint: Palette) -> ObjectModel:
+    """Soft foam with a scouring layer."""
     rng = paint.rng
     model = ObjectModel("DishSponge")
     w, d, h = rng.uniform(0.04, 0.055), rng.uniform(0.028, 0.038), rng.uniform(0.009, 0.014)
@@ -593,6 +615,7 @@ def brush(paint: Palette, category: str) -> ObjectModel:
 
 
 def paper_roll(paint: Palette, category: str) -> ObjectModel:
+    """Paper on a cardboard core; kitchen rolls may stand on a holder."""
     rng = paint.rng
     kitchen = category == "PaperTowelRoll"
     radius, height = (rng.uniform(0.05, 0.07), rng.uniform(0.2, 0.24)) if kitchen else (rng.uniform(0.045, 0.06), 0.1)

@@ -22,7 +22,7 @@ from training.simulators.rooms.mesh import (
     tube,
 )
 from training.simulators.rooms.objects import Builder, ObjectModel
-from training.simulators.rooms.scene import PointLight
+from training.simulators.rooms.scene import Material, Mesh, PointLight
 
 FACE_FRONT = rotation("x", 90)
 """Turns a lathed dial or knob so that its top looks to the front, -y."""
@@ -60,6 +60,7 @@ def open_book(paint: Palette) -> ObjectModel:
 
 
 def newspaper(paint: Palette) -> ObjectModel:
+    """Folded printed sheets with a picture."""
     rng = paint.rng
     model = ObjectModel("Newspaper", flat=True, tips=False)
     w, d = rng.uniform(0.11, 0.16), rng.uniform(0.15, 0.2)
@@ -89,6 +90,7 @@ def notebook(paint: Palette) -> ObjectModel:
 
 
 def envelope(paint: Palette) -> ObjectModel:
+    """Envelope from behind with its flap, or from the front with stamp and address."""
     rng = paint.rng
     model = ObjectModel("Envelope", flat=True, tips=False)
     w, d = rng.uniform(0.08, 0.12), rng.uniform(0.05, 0.08)
@@ -105,6 +107,7 @@ def envelope(paint: Palette) -> ObjectModel:
 
 
 def laptop(paint: Palette) -> ObjectModel:
+    """Base with keys and touchpad, and an open lid with a screen."""
     rng = paint.rng
     model = ObjectModel("Laptop", tips=False)
     w, d, t = rng.uniform(0.14, 0.19), rng.uniform(0.1, 0.125), 0.008
@@ -129,6 +132,7 @@ def laptop(paint: Palette) -> ObjectModel:
 
 
 def monitor(paint: Palette) -> ObjectModel:
+    """Screen in a case, neck and foot."""
     rng = paint.rng
     model = ObjectModel("Monitor", tips=False)
     w = rng.uniform(0.22, 0.34)
@@ -170,11 +174,12 @@ def tablet(paint: Palette, category: str) -> ObjectModel:
 
 
 def remote(paint: Palette) -> ObjectModel:
+    """Body with buttons in two colours and a round pad."""
     rng = paint.rng
     model = ObjectModel("RemoteControl", flat=True, tips=False)
     w, d, t = rng.uniform(0.018, 0.026), rng.uniform(0.07, 0.11), 0.009
     model.add(box(w, d, t, 0.006), paint.plastic(), (0, 0, t))
-    buttons: list[list] = [[], []]
+    buttons: list[list[Mesh]] = [[], []]
     for row in range(7):
         for column in range(3):
             if paint.chance(0.85):
@@ -190,6 +195,7 @@ def remote(paint: Palette) -> ObjectModel:
 
 
 def calculator(paint: Palette) -> ObjectModel:
+    """Body with display and two groups of keys."""
     rng = paint.rng
     model = ObjectModel("Calculator", flat=True, tips=False)
     w, d, t = rng.uniform(0.035, 0.05), rng.uniform(0.06, 0.085), 0.007
@@ -206,11 +212,12 @@ def calculator(paint: Palette) -> ObjectModel:
 
 
 def keyboard(paint: Palette) -> ObjectModel:
+    """Body with some sixty keys in one or two colours."""
     rng = paint.rng
     model = ObjectModel("Keyboard", flat=True, tips=False)
     w, d = rng.uniform(0.15, 0.22), 0.065
     model.add(box(w, d, 0.008, 0.004), paint.plastic(), (0, 0, 0.008))
-    keys: list[list] = [[], []]
+    keys: list[list[Mesh]] = [[], []]
     for row in range(5):
         x = -w * 0.95
         while x < w * 0.92:
@@ -225,6 +232,7 @@ def keyboard(paint: Palette) -> ObjectModel:
 
 
 def mouse(paint: Palette) -> ObjectModel:
+    """Shell, wheel and the slit between its buttons."""
     model = ObjectModel("Mouse", tips=False)
     size = paint.rng.uniform(0.85, 1.1)
     model.add(ellipsoid(0.03 * size, 0.055 * size, 0.018, 0.8, 0.8), paint.plastic(), (0, 0, 0.017))
@@ -234,6 +242,7 @@ def mouse(paint: Palette) -> ObjectModel:
 
 
 def headphones(paint: Palette) -> ObjectModel:
+    """Padded band with two cups, lying flat."""
     model = ObjectModel("Headphones", tips=False)
     radius = 0.08
     band = paint.plastic()
@@ -249,6 +258,7 @@ def headphones(paint: Palette) -> ObjectModel:
 
 
 def game_controller(paint: Palette) -> ObjectModel:
+    """Shell with grips, two sticks, four coloured and four direction buttons."""
     model = ObjectModel("GameController", tips=False)
     shell = paint.plastic()
     model.add(ellipsoid(0.055, 0.03, 0.016, 0.6, 0.7), shell, (0, 0, 0.022))
@@ -269,6 +279,7 @@ def game_controller(paint: Palette) -> ObjectModel:
 
 
 def camera(paint: Palette) -> ObjectModel:
+    """Body with grip, lens with a ring, viewfinder and release."""
     rng = paint.rng
     model = ObjectModel("Camera", tips=False)
     w, d, h = rng.uniform(0.05, 0.07), rng.uniform(0.018, 0.03), rng.uniform(0.035, 0.045)
@@ -297,6 +308,7 @@ def camera(paint: Palette) -> ObjectModel:
 
 
 def radio(paint: Palette) -> ObjectModel:
+    """Case with grille, display, knobs and a handle or antenna."""
     rng = paint.rng
     model = ObjectModel("Radio", tips=False)
     w, d, h = rng.uniform(0.1, 0.15), 0.045, rng.uniform(0.06, 0.09)
@@ -313,6 +325,7 @@ def radio(paint: Palette) -> ObjectModel:
 
 
 def speaker(paint: Palette) -> ObjectModel:
+    """Box with two cones and their rings."""
     rng = paint.rng
     model = ObjectModel("Speaker", tips=False)
     w, d, h = rng.uniform(0.06, 0.1), 0.08, rng.uniform(0.1, 0.18)
@@ -325,6 +338,7 @@ def speaker(paint: Palette) -> ObjectModel:
 
 
 def alarm_clock(paint: Palette) -> ObjectModel:
+    """Round with bells and hands, or a digital block."""
     rng = paint.rng
     model = ObjectModel("AlarmClock", tips=False)
     if paint.chance(0.3):
@@ -353,6 +367,7 @@ def alarm_clock(paint: Palette) -> ObjectModel:
 
 
 def desk_lamp(paint: Palette) -> ObjectModel:
+    """Lamp of table height."""
     return lamp(paint, "DeskLamp", height=paint.rng.uniform(0.3, 0.5), foot=paint.rng.uniform(0.06, 0.09))
 
 
@@ -429,6 +444,7 @@ def pencil_cup(paint: Palette) -> ObjectModel:
 
 
 def scissors(paint: Palette) -> ObjectModel:
+    """Two crossed blades with ring grips."""
     rng = paint.rng
     model = ObjectModel("Scissors", tips=False)
     reach, opening = rng.uniform(0.07, 0.1), rng.uniform(3, 14)
@@ -455,6 +471,7 @@ def scissors(paint: Palette) -> ObjectModel:
 
 
 def stapler(paint: Palette) -> ObjectModel:
+    """Base, magazine and lever."""
     rng = paint.rng
     model = ObjectModel("Stapler", tips=False)
     reach = rng.uniform(0.055, 0.075)
@@ -480,6 +497,7 @@ def tape(paint: Palette) -> ObjectModel:
 
 
 def glue_stick(paint: Palette) -> ObjectModel:
+    """Printed tube with base and cap."""
     rng = paint.rng
     model = ObjectModel("GlueStick")
     radius, height = rng.uniform(0.009, 0.014), rng.uniform(0.07, 0.1)
@@ -490,6 +508,7 @@ def glue_stick(paint: Palette) -> ObjectModel:
 
 
 def ruler(paint: Palette) -> ObjectModel:
+    """Strip with marks."""
     rng = paint.rng
     model = ObjectModel("Ruler", tips=False)
     reach = rng.uniform(0.08, 0.16)
@@ -503,6 +522,7 @@ def ruler(paint: Palette) -> ObjectModel:
 
 
 def printer(paint: Palette) -> ObjectModel:
+    """Case with lid, output slot, tray with paper and a small screen."""
     rng = paint.rng
     model = ObjectModel("Printer", tips=False)
     w, d, h = rng.uniform(0.19, 0.24), rng.uniform(0.15, 0.19), rng.uniform(0.08, 0.13)
@@ -520,7 +540,7 @@ def printer(paint: Palette) -> ObjectModel:
     )
 
 
-def _grille(paint: Palette):  # noqa: ANN202
+def _grille(paint: Palette) -> Material:
     return paint.pattern(("dots", "weave", "carpet"), 0.9, color=BLACK * 2, scale=0.03)
 
 

@@ -20,7 +20,8 @@ from training.simulators.rooms.mesh import (
     rotation,
     tube,
 )
-from training.simulators.rooms.objects import Builder, ObjectModel
+from training.simulators.rooms.objects import Builder, ObjectModel, Piece
+from training.simulators.rooms.scene import Material, Mesh
 
 ALONG_X = rotation("y", 90)
 """Turns a lathed shape so that its axis lies along x."""
@@ -36,10 +37,10 @@ def teddy_bear(paint: Palette) -> ObjectModel:
     patch, eye = paint.fabric(), paint.black(0.2)
 
     def add(
-        radii: tuple[float, float, float], at: tuple[float, float, float], material: object, around: int = 14
+        radii: tuple[float, float, float], at: tuple[float, float, float], material: Material, around: int = 14
     ) -> None:
-        mesh = ellipsoid(*(size * r for r in radii), around=around, along=10)
-        model.add(mesh, material, np.array(at) * size)  # type: ignore[arg-type]
+        mesh = ellipsoid(size * radii[0], size * radii[1], size * radii[2], around=around, along=10)
+        model.add(mesh, material, np.array(at) * size)
 
     add((0.055, 0.05, 0.065), (0, 0, 0.07), fur)
     add((0.038, 0.012, 0.045), (0, -0.042, 0.07), patch if paint.chance(0.6) else fur)
@@ -61,12 +62,13 @@ def teddy_bear(paint: Palette) -> ObjectModel:
 
 
 def toy_car(paint: Palette) -> ObjectModel:
+    """Car or truck with windows, wheels with hubs and head lamps."""
     rng = paint.rng
     model = ObjectModel("ToyCar")
     size = rng.uniform(0.7, 1.6)
     truck = paint.chance(0.4)
     paintwork = paint.plastic(paint.vivid())
-    pieces = [(box(0.06, 0.026, 0.013, 0.006), paintwork, (0, 0, 0.024))]
+    pieces: list[Piece] = [(box(0.06, 0.026, 0.013, 0.006), paintwork, (0, 0, 0.024))]
     glass = paint.plain((0.1, 0.13, 0.16), 0.1)
     if truck:
         pieces.append((box(0.016, 0.024, 0.016, 0.005), paint.plastic(paint.vivid()), (0.042, 0, 0.05)))
@@ -86,8 +88,7 @@ def toy_car(paint: Palette) -> ObjectModel:
             pieces.append((place(cylinder(0.008, -0.0065, 0.0065, 12), turn=rotation("x", 90)), hub, at))
         lens = ellipsoid(0.003, 0.005, 0.004, around=8, along=6)
         pieces.append((lens, paint.plain((1, 1, 0.7), 0.2), (0.0595, x * 0.016, 0.026)))
-    for mesh, material, at in pieces:
-        model.add(place(place(mesh, at), scale=size), material)
+    model.add_scaled(pieces, size)
     return model.solid_box(0.06 * size, 0.03 * size, 0.026 * size, (0, 0, 0.028 * size))
 
 
@@ -121,6 +122,7 @@ def toy_train(paint: Palette) -> ObjectModel:
 
 
 def ball(paint: Palette, category: str) -> ObjectModel:
+    """Beach ball of coloured sectors, patterned ball, or basketball with its seams."""
     rng = paint.rng
     model = ObjectModel(category, tips=False)
     radius = rng.uniform(0.1, 0.125) if category == "BasketBall" else rng.uniform(0.02, 0.1)
@@ -194,11 +196,12 @@ def toy_block(paint: Palette) -> ObjectModel:
 
 
 def puzzle_cube(paint: Palette) -> ObjectModel:
+    """Black cube with six colours of tiles, scrambled."""
     model = ObjectModel("PuzzleCube", flat=True)
     half = paint.rng.uniform(0.024, 0.03)
     model.add(box(half, half, half, 0.002), paint.black(), (0, 0, half))
     pitch = half * 2 / 3
-    tiles: list[list] = [[] for _ in range(6)]
+    tiles: list[list[Mesh]] = [[] for _ in range(6)]
     for turn in (np.eye(3), *(rotation("x", a) for a in (90, 180, 270)), rotation("y", 90), rotation("y", -90)):
         for i in (-1, 0, 1):
             for j in (-1, 0, 1):
@@ -212,12 +215,13 @@ def puzzle_cube(paint: Palette) -> ObjectModel:
 
 
 def rubber_duck(paint: Palette) -> ObjectModel:
+    """Body, wings, head, beak and eyes."""
     model = ObjectModel("RubberDuck", tips=False)
     size = paint.rng.uniform(0.8, 1.4)
     skin = paint.plastic(paint.near((0.95, 0.8, 0.15)) if paint.chance(0.7) else paint.vivid())
     beak = paint.plastic(paint.near((0.95, 0.45, 0.1)))
     eye = paint.black(0.2)
-    pieces = [
+    pieces: list[Piece] = [
         (ellipsoid(0.045, 0.034, 0.028, noise=0.02, rng=paint.rng), skin, (0, 0, 0.027)),
         (ellipsoid(0.024, 0.023, 0.023), skin, (0.026, 0, 0.066)),
         (ellipsoid(0.014, 0.011, 0.005), beak, (0.05, 0, 0.062)),
@@ -226,8 +230,7 @@ def rubber_duck(paint: Palette) -> ObjectModel:
     for side in (-1, 1):
         pieces.append((ellipsoid(0.004, 0.003, 0.005, around=8, along=6), eye, (0.042, side * 0.014, 0.073)))
         pieces.append((ellipsoid(0.024, 0.006, 0.014), skin, (-0.008, side * 0.033, 0.034)))
-    for mesh, material, at in pieces:
-        model.add(place(place(mesh, at), scale=size), material)
+    model.add_scaled(pieces, size)
     model.solid_box(0.04 * size, 0.03 * size, 0.026 * size, (0, 0, 0.027 * size))
     return model.solid_sphere(0.022 * size, (0.026 * size, 0, 0.066 * size))
 
@@ -239,7 +242,7 @@ def doll(paint: Palette) -> ObjectModel:
     size = rng.uniform(0.6, 1.3)
     skin = paint.plain(paint.pick([(0.9, 0.72, 0.6), (0.6, 0.42, 0.3), (0.35, 0.23, 0.17), (0.85, 0.8, 0.2)]), 0.5)
     hair, clothes, legs = paint.plain(paint.color(0.5), 0.9), paint.fabric(scale=0.05), paint.fabric(scale=0.05)
-    pieces = [
+    pieces: list[Piece] = [
         (ellipsoid(0.026, 0.024, 0.028), skin, (0, 0, 0.19)),
         (ellipsoid(0.028, 0.027, 0.021), hair, (0, 0.004, 0.203)),
     ]
@@ -259,13 +262,13 @@ def doll(paint: Palette) -> ObjectModel:
         pieces.append(
             (ellipsoid(0.003, 0.003, 0.004, around=8, along=6), paint.black(0.2), (side * 0.009, -0.022, 0.194))
         )
-    for mesh, material, at in pieces:
-        model.add(place(place(mesh, at), scale=size), material)
+    model.add_scaled(pieces, size)
     model.solid_box(0.032 * size, 0.025 * size, 0.09 * size, (0, 0, 0.09 * size))
     return model.solid_sphere(0.027 * size, (0, 0, 0.19 * size))
 
 
 def stacking_rings(paint: Palette) -> ObjectModel:
+    """Rings of falling size on a post."""
     rng = paint.rng
     model = ObjectModel("StackingRings", tips=False)
     size, count = rng.uniform(0.8, 1.3), int(rng.integers(3, 7))
@@ -286,6 +289,7 @@ def stacking_rings(paint: Palette) -> ObjectModel:
 
 
 def baseball_bat(paint: Palette) -> ObjectModel:
+    """Bat with a wrapped grip, lying along x."""
     rng = paint.rng
     model = ObjectModel("BaseballBat", tips=False)
     length, radius = rng.uniform(0.6, 0.8), rng.uniform(0.027, 0.033)
@@ -315,6 +319,7 @@ def baseball_bat(paint: Palette) -> ObjectModel:
 
 
 def dumbbell(paint: Palette) -> ObjectModel:
+    """Bar with two weights, round or hexagonal."""
     rng = paint.rng
     model = ObjectModel("Dumbbell", tips=False)
     radius, half = rng.uniform(0.03, 0.06), rng.uniform(0.07, 0.11)
@@ -332,6 +337,7 @@ def dumbbell(paint: Palette) -> ObjectModel:
 
 
 def hammer(paint: Palette) -> ObjectModel:
+    """Handle, head and claw, lying."""
     rng = paint.rng
     model = ObjectModel("Hammer", tips=False)
     reach, head = rng.uniform(0.2, 0.28), rng.uniform(0.045, 0.06)
@@ -351,6 +357,7 @@ def hammer(paint: Palette) -> ObjectModel:
 
 
 def screwdriver(paint: Palette) -> ObjectModel:
+    """Grip with a ring, shaft and blade, lying."""
     rng = paint.rng
     model = ObjectModel("Screwdriver", tips=False)
     grip, blade, radius = rng.uniform(0.08, 0.11), rng.uniform(0.08, 0.14), rng.uniform(0.011, 0.016)
@@ -372,6 +379,7 @@ def screwdriver(paint: Palette) -> ObjectModel:
 
 
 def wrench(paint: Palette) -> ObjectModel:
+    """Ring at one end, jaw at the other."""
     rng = paint.rng
     model = ObjectModel("Wrench", tips=False)
     reach, jaw, t = rng.uniform(0.07, 0.12), rng.uniform(0.014, 0.024), rng.uniform(0.003, 0.005)
@@ -397,6 +405,7 @@ def wrench(paint: Palette) -> ObjectModel:
 
 
 def pliers(paint: Palette) -> ObjectModel:
+    """Two jaws, joint and coated handles, a little open."""
     rng = paint.rng
     model = ObjectModel("Pliers", tips=False)
     reach, opening = rng.uniform(0.09, 0.12), rng.uniform(4, 12)
@@ -419,6 +428,7 @@ def pliers(paint: Palette) -> ObjectModel:
 
 
 def tape_measure(paint: Palette) -> ObjectModel:
+    """Case with label, bumper and a piece of tape pulled out."""
     rng = paint.rng
     model = ObjectModel("TapeMeasure", tips=False)
     size = rng.uniform(0.8, 1.2)
@@ -447,7 +457,7 @@ def drill(paint: Palette) -> ObjectModel:
     model = ObjectModel("Drill")
     size = rng.uniform(0.85, 1.15)
     shell, dark = paint.plastic(paint.vivid()), paint.black()
-    pieces = [
+    pieces: list[Piece] = [
         (box(0.045, 0.034, 0.02, 0.007), dark, (0, 0, 0.02)),
         (ellipsoid(0.02, 0.018, 0.062, 0.5, 0.8), shell, (-0.004, 0, 0.085)),
         (box(0.007, 0.012, 0.04, 0.005), dark, (-0.022, 0, 0.085)),
@@ -458,8 +468,7 @@ def drill(paint: Palette) -> ObjectModel:
         (box(0.006, 0.009, 0.016, 0.004), dark, (0.018, 0, 0.115)),
         (box(0.03, 0.031, 0.008, 0.003, True), paint.printed(), (-0.02, 0, 0.165)),
     ]
-    for mesh, material, at in pieces:
-        model.add(place(place(mesh, at), scale=size), material)
+    model.add_scaled(pieces, size)
     model.solid_box(0.045 * size, 0.034 * size, 0.02 * size, (0, 0, 0.02 * size))
     model.solid_box(0.02 * size, 0.016 * size, 0.06 * size, (0, 0, 0.085 * size))
     model.solid_rod(0.018 * size, (0, 0, 0.16 * size), (0.12 * size, 0, 0.16 * size))
@@ -467,6 +476,7 @@ def drill(paint: Palette) -> ObjectModel:
 
 
 def flashlight(paint: Palette) -> ObjectModel:
+    """Tube with grip, switch, head and lens."""
     rng = paint.rng
     model = ObjectModel("Flashlight")
     radius, length = rng.uniform(0.012, 0.018), rng.uniform(0.1, 0.16)
@@ -484,6 +494,7 @@ def flashlight(paint: Palette) -> ObjectModel:
 
 
 def light_bulb(paint: Palette) -> ObjectModel:
+    """Glass and threaded base, lying."""
     rng = paint.rng
     model = ObjectModel("LightBulb", tips=False)
     radius = rng.uniform(0.025, 0.033)
@@ -507,6 +518,7 @@ def light_bulb(paint: Palette) -> ObjectModel:
 
 
 def battery(paint: Palette) -> ObjectModel:
+    """Printed jacket with metal poles."""
     rng = paint.rng
     model = ObjectModel("Battery")
     radius, height = rng.uniform(0.005, 0.016), rng.uniform(0.044, 0.058)
@@ -518,6 +530,7 @@ def battery(paint: Palette) -> ObjectModel:
 
 
 def padlock(paint: Palette) -> ObjectModel:
+    """Body with shackle, keyhole and print."""
     rng = paint.rng
     model = ObjectModel("Padlock", tips=False)
     w, d, t = rng.uniform(0.016, 0.025), rng.uniform(0.014, 0.02), rng.uniform(0.006, 0.009)
@@ -551,6 +564,7 @@ def key(paint: Palette) -> ObjectModel:
 
 
 def paint_brush(paint: Palette) -> ObjectModel:
+    """Handle, ferrule and bristles, perhaps with paint."""
     rng = paint.rng
     model = ObjectModel("PaintBrush", tips=False)
     w, reach = rng.uniform(0.008, 0.03), rng.uniform(0.07, 0.1)
@@ -591,6 +605,7 @@ def bolt(paint: Palette) -> ObjectModel:
 
 
 def toolbox(paint: Palette) -> ObjectModel:
+    """Case with lid, latches, handle and label."""
     rng = paint.rng
     model = ObjectModel("Toolbox", tips=False)
     w, d, h = rng.uniform(0.15, 0.24), rng.uniform(0.08, 0.12), rng.uniform(0.06, 0.1)
@@ -638,6 +653,7 @@ def umbrella(paint: Palette) -> ObjectModel:
 
 
 def hat(paint: Palette) -> ObjectModel:
+    """Brimmed hat with a band, or a cap with visor."""
     rng = paint.rng
     model = ObjectModel("Hat", tips=False)
     radius, height = rng.uniform(0.085, 0.1), rng.uniform(0.08, 0.12)

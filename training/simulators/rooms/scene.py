@@ -1,5 +1,7 @@
-"""What a simulated room is made of, as plain data: meshes, materials, whole objects with their parts, and the room around them.
-Layout builds it, settling moves its objects to rest, and the renderer draws it; none of them needs to know the others."""
+"""What a simulated room is made of, as plain data: meshes, materials, whole objects with their parts, and the room.
+
+Layout builds it, settling moves its objects to rest, and the renderer draws it; none of them needs to know the others.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ class Material:
     """Shift of the texture, in repeats, so that equal materials do not show equal patterns."""
 
     def row(self) -> NDArray[np.float32]:
-        """float32 `(16,)`: rgb, layer | rgb2, mode | roughness, metallic, bump, emission | scale u v, rotation, offset."""
+        """float32 `(16,)`: the fields in their order here, with `layer` after `color` and `mode` after `color2`."""
         surface = (self.roughness, self.metallic, self.bump, self.emission)
         mapping = (self.scale_u, self.scale_v, self.rotation, self.offset)
         return np.array([*self.color, self.layer, *self.color2, self.mode, *surface, *mapping], np.float32)
@@ -99,7 +101,7 @@ class PointLight:
 
 @dataclass
 class SceneObject:
-    """One whole object: what a robot would pick up or push as one thing. Its index in the scene + 1 is its instance id."""
+    """One whole object: what a robot would pick up or push as one thing. Its index in the scene + 1 is its id."""
 
     category: str
     """A name of training/classes.yaml."""

@@ -1,4 +1,4 @@
-"""The shell of a room: floor, ceiling, walls with their window opening, baseboards and wainscot. All of it is background."""
+"""The shell of a room: floor, ceiling, walls with a window opening, baseboards and wainscot, all of it background."""
 
 from __future__ import annotations
 
@@ -13,10 +13,38 @@ from training.simulators.rooms.scene import Material, Mesh, Part, Window
 WALL_YAW = (0.0, 270.0, 180.0, 90.0)
 """Degrees from the frame 'wall ahead at +y' to each wall, in the order of Window.wall."""
 
-FLOORS = "planks planks wood tiles tiles carpet marble checks speckle voronoi bricks plain weave".split()
-WALLS = "plain plain plain noise stripes damask bricks tiles dots grad checks plaid weave".split()
-ACCENTS = "plain noise bricks stripes damask tiles".split()
-CEILINGS = "plain plain noise planks tiles".split()
+FLOORS = (
+    "planks",
+    "planks",
+    "wood",
+    "tiles",
+    "tiles",
+    "carpet",
+    "marble",
+    "checks",
+    "speckle",
+    "voronoi",
+    "bricks",
+    "plain",
+    "weave",
+)
+WALLS = (
+    "plain",
+    "plain",
+    "plain",
+    "noise",
+    "stripes",
+    "damask",
+    "bricks",
+    "tiles",
+    "dots",
+    "grad",
+    "checks",
+    "plaid",
+    "weave",
+)
+ACCENTS = ("plain", "noise", "bricks", "stripes", "damask", "tiles")
+CEILINGS = ("plain", "plain", "noise", "planks", "tiles")
 THICKNESS = 0.05
 
 
