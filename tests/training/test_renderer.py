@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from saom_ros.errors import SaomError
-from training.simulators.rooms import renderer as renderer_module
 from training.simulators.rooms.camera import View, look_at
-from training.simulators.rooms.renderer import Renderer, bake
+from training.simulators.rooms.renderer import Renderer, bake, create_context
 
 WIDTH, HEIGHT = 96, 72
 
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[Renderer]:
-    made = Renderer(WIDTH, HEIGHT, hand.TEXTURES, shadow_size=256)
+    made = Renderer(create_context(), WIDTH, HEIGHT, hand.TEXTURES, shadow_size=256)
     yield made
     made.release()
 
@@ -144,4 +143,4 @@ def test_missing_egl_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(moderngl, "create_context", fail)
     with pytest.raises(SaomError, match="apt install libegl1 libgl1 libgl1-mesa-dri"):
-        renderer_module.create_context()
+        create_context()

@@ -148,14 +148,14 @@ class _Baker:
 
 
 class Renderer:
-    """One OpenGL context that draws one scene at a time at one image size.
+    """Draws one scene at a time at one image size.
 
-    Use: `load(scene)`, then `ground_truth(view)` and `color(view)` for any number of views.
-    Raises SaomError where no OpenGL 3.3 over EGL can be had.
+    Use: `load(scene)`, then `ground_truth(view)` and `color(view)` for any number of views. Owns the context.
     """
 
     def __init__(
         self,
+        context: moderngl.Context,
         width: int,
         height: int,
         textures: NDArray[np.uint8],
@@ -164,7 +164,7 @@ class Renderer:
     ) -> None:
         self.width, self.height = width, height
         self._shadow_size = shadow_size
-        self._context = create_context()
+        self._context = context
         self.name = str(self._context.info["GL_RENDERER"])
         self._scene: _LoadedScene | None = None
         self._make_programs()

@@ -14,7 +14,7 @@ from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
 from training.simulators.rooms.camera import View, ViewSampler
 from training.simulators.rooms.layout import build_scene
 from training.simulators.rooms.lighting import light_scene
-from training.simulators.rooms.renderer import GroundTruth, Renderer, SceneGeometry, bake
+from training.simulators.rooms.renderer import GroundTruth, Renderer, SceneGeometry, bake, create_context
 from training.simulators.rooms.scene import Scene, SceneError, scene_seed
 from training.simulators.rooms.sensor import develop, sample_sensor
 from training.simulators.rooms.textures import texture_bank
@@ -38,11 +38,12 @@ class RoomSimulator:
 
     def __init__(self, split: str, seed: int, width: int, height: int, views: int = VIEWS_PER_SCENE) -> None:
         self._split, self._seed, self._views = split, seed, views
+        context = create_context()  # first: where graphics are missing, say so before painting textures for seconds
         # Each split has prints and patterns of its own, so that val and test show unseen packaging.
         words = [*scene_seed(split, seed, 0).entropy, _TEXTURE_STREAM]  # type: ignore[misc]
         bank, self._textures = texture_bank(int(np.random.SeedSequence(words).generate_state(1)[0]))
         self._exclude = frozenset[str]() if split == "test" else held_out_classes()
-        self._renderer = Renderer(width, height, bank)
+        self._renderer = Renderer(context, width, height, bank)
 
     def frames(self, scene: int) -> Iterator[Frame]:
         """See `Simulator.frames`."""
