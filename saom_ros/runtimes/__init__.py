@@ -32,6 +32,7 @@ class _Entry(NamedTuple):
 
 RUNTIMES: dict[str, _Entry] = {
     "onnxruntime": _Entry("onnxruntime", "saom_ros.runtimes.onnxruntime", "OnnxRuntime", "pip install onnxruntime"),
+    "openvino": _Entry("openvino", "saom_ros.runtimes.openvino", "OpenVino", "pip install openvino"),
 }
 
 

@@ -3,24 +3,43 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from tiny_bundle import tiny_model
+from tiny_bundle import color_blocks, tiny_model
 
 from saom_ros import runtimes
 from saom_ros.bundle import Grid, InputSize, load_config
 from saom_ros.errors import BundleError, SaomError
 from saom_ros.runtimes.base import Tensor, check_arrays, graph_inputs, graph_outputs
+from saom_ros.segmenter import Segmenter
 
 
 def feeds(config):
     return {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in graph_inputs(config).items()}
 
 
-@pytest.mark.parametrize("name", ["auto", "onnxruntime"])
+@pytest.mark.parametrize("name", ["auto", *runtimes.RUNTIMES])
 def test_a_runtime_runs_the_graph(tiny_bundle, name):
+    require(name)
     config = load_config(tiny_bundle)
     runtime = runtimes.create(tiny_bundle, config, name, threads=1)
-    assert runtime.name == "onnxruntime"
+    assert runtime.name == ("onnxruntime" if name == "auto" else name)
     check_arrays(graph_outputs(config), runtime.run(feeds(config)))
+
+
+@pytest.mark.parametrize("name", runtimes.RUNTIMES)
+def test_every_runtime_gives_the_same_masks_again_and_again(tiny_bundle, name):
+    require(name)
+    config = load_config(tiny_bundle)
+    rgb, truth = color_blocks(config.input.height, config.input.width)
+    segmenter = Segmenter(config, runtimes.create(tiny_bundle, config, name))
+    first, second = segmenter(rgb), segmenter(rgb[::-1].copy())
+    assert len(first.ids) == len(np.unique(truth)) - 1
+    assert ((first.label_map > 0) == (truth > 0)).mean() > 0.97
+    assert ((second.label_map > 0) == (truth[::-1] > 0)).mean() > 0.97
+
+
+def require(name):
+    if name != "auto":
+        pytest.importorskip(name)
 
 
 def test_unknown_runtimes_are_refused_with_the_known_ones(tiny_bundle):
@@ -47,11 +66,13 @@ def test_installed_runtimes_are_listed_with_their_versions():
     assert runtimes.installed()["onnxruntime"] == onnxruntime.__version__
 
 
+@pytest.mark.parametrize("name", runtimes.RUNTIMES)
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x08" * 1000])
-def test_a_file_that_is_no_graph_is_refused(tiny_bundle, tmp_path, content):
+def test_a_file_that_is_no_graph_is_refused(tiny_bundle, tmp_path, name, content):
+    require(name)
     (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(BundleError, match=r"model\.onnx: ONNX Runtime .* cannot open it"):
-        runtimes.create(tmp_path, load_config(tiny_bundle))
+    with pytest.raises(BundleError, match=r"model\.onnx: (ONNX Runtime|OpenVINO) .* cannot open it"):
+        runtimes.create(tmp_path, load_config(tiny_bundle), name)
 
 
 @pytest.mark.parametrize(

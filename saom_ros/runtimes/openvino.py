@@ -1,0 +1,54 @@
+"""OpenVINO on x86 CPUs: an optional runtime that uses bfloat16 where the processor has it (AMX)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saom_ros.bundle import GRAPH_NAME, BundleConfig
+from saom_ros.errors import BundleError
+from saom_ros.runtimes.base import Tensor, check_graph, graph_inputs, graph_outputs
+
+
+class OpenVino:
+    """`model.onnx` of a bundle, compiled by OpenVINO for the CPU."""
+
+    name = "openvino"
+
+    def __init__(self, folder: Path, config: BundleConfig, threads: int = 0) -> None:
+        """Compile the graph. `threads`: CPU threads for one run, 0 = the library's default.
+
+        Raises `BundleError` where the graph cannot be opened or does not fit `config`.
+        """
+        import openvino
+
+        path = folder / GRAPH_NAME
+        options = {"PERFORMANCE_HINT": "LATENCY"} | ({"INFERENCE_NUM_THREADS": str(threads)} if threads else {})
+        try:
+            self._model = openvino.Core().compile_model(str(path), "CPU", options)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise BundleError(f"{path}: OpenVINO {openvino.__version__} cannot open it: {reason}") from None
+        inputs = {_name(port, graph_inputs(config)): _tensor(port) for port in self._model.inputs}
+        self._outputs = {_name(port, graph_outputs(config)): port for port in self._model.outputs}
+        check_graph(path, config, inputs, {name: _tensor(port) for name, port in self._outputs.items()})
+        self._request = self._model.create_infer_request()
+
+    def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """Run the graph once; see `saom_ros.runtimes.base.Runtime`."""
+        results = self._request.infer(dict(inputs))
+        # OpenVINO reuses its output buffers in the next run.
+        return {name: np.array(results[port]) for name, port in self._outputs.items()}
+
+
+def _name(port: Any, expected: Mapping[str, Tensor]) -> str:
+    """The port's name; OpenVINO adds the names of nodes that it folded into one."""
+    return next((name for name in port.names if name in expected), port.any_name)
+
+
+def _tensor(port: Any) -> Tensor:
+    return Tensor(np.dtype(port.element_type.to_dtype()).name, tuple(port.shape))
