@@ -32,7 +32,7 @@ class Substitution:
 @dataclass
 class LaunchConfiguration(Substitution):
     variable_name: str
-    default: Any = None
+    default: Any = field(default=None, kw_only=True)
 
     def perform(self, configurations):
         return configurations[self.variable_name]

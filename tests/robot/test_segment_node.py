@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 from saom_ros.nodes import segment_node
 from saom_ros.nodes.dds import isolated_environment, large_image_environment
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN
+from saom_ros.nodes.parameters import SegmentParameters
+from saom_ros.segmenter import Segmenter
 
 HEIGHT, WIDTH = 240, 320
 
@@ -59,7 +62,8 @@ def start(peer, tmp_path):
 def running(peer, bundle, tmp_path_factory):
     """One active node with the tiny bundle for all tests that do not change its state, and its masks."""
     log = tmp_path_factory.mktemp("log") / "segment_node.log"
-    process = harness.NodeProcess("segment_node", log, model=bundle)
+    shipped = harness.ROOT / "config" / "segment.yaml"
+    process = harness.NodeProcess("segment_node", log, "--params-file", str(shipped), model=bundle)
     masks = peer.collect("segment_node/instance_mask")
     wait_until_wanted(peer, "segment_node")
     yield process, masks
@@ -158,21 +162,19 @@ def test_the_overlay_is_the_image_with_drawn_objects(peer, running):
     assert (pixels[truth == 1] != (0, 0, 255)).any(axis=1).mean() > 0.9, "objects are tinted"
 
 
-def test_the_overlay_is_drawn_only_for_a_subscriber(peer, bundle, monkeypatch):
+def test_the_overlay_is_drawn_only_for_a_subscriber(bundle, monkeypatch):
     def draw(*_):
         raise AssertionError("drawn for nobody")
 
     monkeypatch.setattr(segment_node, "draw_overlay", draw)
-    node = segment_node.SegmentNode()
-    try:
-        node._segmenter = segment_node.Segmenter.load(bundle)
-        message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
-        assert list(node._segment(segment_node.Frame(message, frozenset({"instance_mask"}))).messages) == [
-            "instance_mask"
-        ]
-        assert "drawn for nobody" in node._segment(segment_node.Frame(message, frozenset({"overlay"}))).problem
-    finally:
-        node.destroy_node()
+    node = SimpleNamespace(_segmenter=Segmenter.load(bundle), _settings=SegmentParameters(), _vision=None)
+    message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
+
+    def segment_for(*wanted: str) -> segment_node.Result:
+        return segment_node.SegmentNode._segment(node, segment_node.Frame(message, frozenset(wanted)))
+
+    assert list(segment_for("instance_mask").messages) == ["instance_mask"]
+    assert "drawn for nobody" in segment_for("overlay").problem
 
 
 # Bad input -------------------------------------------------------------------------------------------------------
