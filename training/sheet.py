@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
+from saom_ros.overlay import draw_labels
 from training.shards import decode_sample, list_shards, read_members
 
 Image = NDArray[np.uint8]
@@ -20,34 +21,10 @@ _TILE_WIDTH = 320
 _TILES = 24
 
 
-def label_colors(labels: NDArray[np.integer]) -> Image:
-    """A colour for every label, the same in every picture: uint8 `(..., 3)`; neighbouring numbers look different."""
-    # Steps of the golden ratio spread hues evenly however many labels there are.
-    hue = (np.asarray(labels, np.float64) * 0.618034 % 1 * 180).astype(np.uint8)
-    value = (160 + np.asarray(labels, np.int64) * 53 % 96).astype(np.uint8)
-    hsv = np.stack([hue, np.full_like(hue, 200), value], axis=-1).reshape(-1, 1, 3)
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).reshape(*np.shape(labels), 3), np.uint8)
-
-
-def mask_overlay(rgb: Image, instances: NDArray[np.uint16]) -> Image:
-    """Tint every object of `(H, W)` instances half with its colour and outline it in white; background stays."""
-    tinted = np.where(instances[..., None] > 0, rgb // 2 + label_colors(instances) // 2, rgb)
-    tinted[outlines(instances)] = 255
-    return np.asarray(tinted, np.uint8)
-
-
-def outlines(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour has another label: bool `(H, W)`."""
-    edge = np.zeros(labels.shape, bool)
-    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    edge[:-1] |= labels[:-1] != labels[1:]
-    return edge
-
-
 def tile(rgb: Image, instances: NDArray[np.uint16], width: int = _TILE_WIDTH) -> Image:
     """Picture above overlay, `width` px wide: uint8 `(2 h, width, 3)`."""
     height = round(rgb.shape[0] * width / rgb.shape[1])
-    pair = np.concatenate([rgb, mask_overlay(rgb, instances)])
+    pair = np.concatenate([rgb, draw_labels(rgb, instances)])
     return np.asarray(cv2.resize(pair, (width, 2 * height), interpolation=cv2.INTER_AREA), np.uint8)
 
 

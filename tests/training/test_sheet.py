@@ -1,4 +1,4 @@
-"""Contact sheets: size, colours and outlines."""
+"""Contact sheets: what a tile shows, how tiles are arranged, and which samples are chosen."""
 
 from __future__ import annotations
 
@@ -10,30 +10,16 @@ import pytest
 import striped_simulator
 
 from training.collect import Job, collect
-from training.sheet import arrange, label_colors, mask_overlay, outlines, tile, write_sheet
+from training.sheet import arrange, tile, write_sheet
 
 
-def test_overlay_leaves_background_and_whitens_outlines() -> None:
-    rgb = np.full((4, 6, 3), 40, np.uint8)
-    instances = np.zeros((4, 6), np.uint16)
-    instances[:, 3:] = 1
-    overlay = mask_overlay(rgb, instances)
-    assert (overlay[:, :2] == 40).all()
-    assert (overlay[:, 2] == 255).all()
-    assert (overlay[:, 3:] == 20 + label_colors(np.array(1)) // 2).all()
-
-
-def test_outline_is_where_labels_meet() -> None:
-    np.testing.assert_array_equal(outlines(np.array([[1, 1, 2], [1, 1, 2]])), [[0, 1, 0], [0, 1, 0]])
-
-
-def test_first_hundred_colours_differ() -> None:
-    assert len({tuple(color) for color in label_colors(np.arange(1, 101)).tolist()}) == 100
-
-
-def test_tile_is_picture_above_overlay() -> None:
-    image = tile(np.zeros((30, 40, 3), np.uint8), np.zeros((30, 40), np.uint16), width=20)
+def test_tile_is_picture_above_picture_with_its_objects_coloured() -> None:
+    instances = np.zeros((30, 40), np.uint16)
+    instances[:, 20:] = 1
+    image = tile(np.full((30, 40, 3), 90, np.uint8), instances, width=20)
     assert image.shape == (30, 20, 3)
+    assert (image[:15] == 90).all()
+    assert np.ptp(image[20, 15]) > 20
 
 
 def test_short_last_row_is_black() -> None:
