@@ -15,7 +15,6 @@ CONFIG = Path(__file__).parent.parent / "config"
 
 
 def generate_launch_description() -> LaunchDescription:
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
     return LaunchDescription(
         [
             DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's images"),
@@ -45,7 +44,7 @@ def generate_launch_description() -> LaunchDescription:
                         "model": ParameterValue(LaunchConfiguration("model"), value_type=str),
                         "runtime": ParameterValue(LaunchConfiguration("runtime"), value_type=str),
                         "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
-                        "use_sim_time": use_sim_time,
+                        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
                     },
                     LaunchConfiguration("params_file"),
                 ],
@@ -67,7 +66,7 @@ def generate_launch_description() -> LaunchDescription:
                 name="rviz",
                 namespace=LaunchConfiguration("namespace"),
                 arguments=["-d", str(CONFIG / "segment.rviz")],
-                parameters=[{"use_sim_time": use_sim_time}],
+                parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
                 # The names in the RViz file, brought to where this launch has them.
                 remappings=[("/image", LaunchConfiguration("image")), ("/overlay", "segment_node/overlay")],
                 condition=IfCondition(LaunchConfiguration("rviz")),
