@@ -323,7 +323,6 @@ class Renderer:
         context, size = self._context, self._occlusion_target.size
         tan_y = np.tan(view.vertical_fov / 2)
         context.disable(moderngl.DEPTH_TEST)
-        context.viewport = (0, 0, *size)
         self._depth_texture.use(0)
         self._occlusion_target.use()
         context.viewport = (0, 0, *size)
