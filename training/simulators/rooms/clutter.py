@@ -105,19 +105,19 @@ class Clutter:
             draw = self.rng.random()
             if draw < 0.08 and theme in ("dining", "cooking") and "Plate" not in self.exclude:
                 self.place_setting(surface)
-            elif draw < 0.13 and theme in ("dining", "cooking", "produce") and "Bowl" not in self.exclude:
-                self.fruit_bowl(surface)
-            elif draw < 0.22:
+            elif draw < 0.16 and theme in ("dining", "cooking", "produce", "snacks"):
+                self.serve(surface)
+            elif draw < 0.24:
                 self.stack(surface, theme)
             else:
                 model = self.draw(theme)
-                self.put(surface, model, tip=model.tips and self.paint.chance(0.12))
+                self.put(surface, model, tip=model.tips and self.paint.chance(0.12), beside=0.2)
 
     def groups(self, surface: PlacedSurface, theme: str, count: int) -> None:
         """A few categories, several of each close together, as nuts, cutlery and toys are laid out for a photograph."""
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(1, 6)))]
         for i in range(count):
-            self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.0005, tries=25)
+            self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.0005, tries=25, beside=0.6)
 
     def heap(self, surface: PlacedSurface, theme: str, count: int, spread: float = 1.0) -> None:
         """Objects dropped on each other; `spread` is the part of the surface they fall on."""
@@ -131,7 +131,8 @@ class Clutter:
                 continue
             turn = rotation("z", self.rng.uniform(0, 360))
             if self.paint.chance(0.5):
-                turn = turn @ rotation("x", self.rng.uniform(-100, 100))
+                steepest = 100.0 if model.tips else 40.0
+                turn = turn @ rotation("x", self.rng.uniform(-steepest, steepest))
             half_x, half_y = _half_extents(model, turn)
             x = self.rng.uniform(-1, 1) * max(surface.half_x * spread - half_x, 0)
             y = self.rng.uniform(-1, 1) * max(surface.half_y * spread - half_y, 0)
@@ -201,21 +202,25 @@ class Clutter:
         drink = self.paint.pick([name for name in ("Mug", "Cup", "WineGlass") if name not in self.exclude])
         self.put(surface, self.build(drink), at=(x + radius * 0.9, y * 0.3))
 
-    def fruit_bowl(self, surface: PlacedSurface) -> None:
-        """A bowl with fruit dropped into it."""
-        bowl = self.build("Bowl")
-        radius, height = bowl.bounds()[1][0], bowl.bounds()[1][2]
-        if not self.put(surface, bowl):
+    def serve(self, surface: PlacedSurface) -> None:
+        """A bowl of fruit, or a plate, board or tray with something to eat."""
+        dishes = [name for name in ("Bowl", "Plate", "Plate", "CuttingBoard", "Tray") if name not in self.exclude]
+        if not dishes:
             return
-        x, y, *_ = surface.used[-1]
+        dish = self.build(self.paint.pick(dishes))
+        if not self.put(surface, dish):
+            return
+        x, y, half_x, half_y, top = surface.used[-1]
+        low = {"Bowl": 0.2 * top + 0.006, "Plate": 0.012, "Tray": 0.01}.get(dish.category, top)
         inside = PlacedSurface(
-            surface.origin + surface.rotation @ np.array([x, y, height * 0.2 + 0.006]),
+            surface.origin + surface.rotation @ np.array([x, y, low]),
             surface.rotation,
-            radius * 0.6,
-            radius * 0.6,
-            surface.headroom - height,
+            0.62 * half_x,
+            0.62 * half_y,
+            surface.headroom - low,
         )
-        self.heap(inside, "produce", int(self.rng.integers(2, 7)))
+        theme = "produce" if dish.category == "Bowl" else self.paint.pick(("snacks", "snacks", "produce"))
+        self.heap(inside, theme, int(self.rng.integers(1, 7)))
 
     def stack(self, surface: PlacedSurface, theme: str) -> None:
         """Two to four flat things on each other, perhaps with something on top."""
@@ -249,6 +254,7 @@ class Clutter:
         at: tuple[float, float] | None = None,
         gap: float = 0.004,
         tries: int = 8,
+        beside: float = 0.0,
     ) -> bool:
         """Stand the model on a free spot; False if there is none. Yaw in degrees, `at` in m, in the surface's frame."""
         if yaw is None:
@@ -268,6 +274,8 @@ class Clutter:
         for _ in range(tries if at is None else 1):
             if at is not None:
                 x, y = at
+            elif surface.used and self.paint.chance(beside):
+                x, y = self._spot_beside(surface, half_x, half_y, gap)
             else:
                 x = self.rng.uniform(-1, 1) * max(surface.half_x - half_x, 0)
                 y = self.rng.uniform(-1, 1) * max(surface.half_y - half_y, 0)
@@ -278,6 +286,17 @@ class Clutter:
                 surface.used.append((x, y, half_x, half_y, high - low))
                 return True
         return False
+
+    def _spot_beside(self, surface: PlacedSurface, half_x: float, half_y: float, gap: float) -> tuple[float, float]:
+        """A spot that touches something on the surface, kept within it."""
+        ux, uy, hx, hy, _ = self.paint.pick(surface.used)
+        side, shift = float(self.rng.choice([-1.0, 1.0])), self.rng.normal(0, 0.3)
+        if self.paint.chance(0.5):
+            x, y = ux + side * (hx + half_x + gap + 1e-4), uy + shift * hy
+        else:
+            x, y = ux + shift * hx, uy + side * (hy + half_y + gap + 1e-4)
+        reach_x, reach_y = max(surface.half_x - half_x, 0), max(surface.half_y - half_y, 0)
+        return float(np.clip(x, -reach_x, reach_x)), float(np.clip(y, -reach_y, reach_y))
 
     def _on_cushions(self, surface: PlacedSurface, count: int) -> None:
         for _ in range(count):

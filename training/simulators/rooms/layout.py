@@ -12,7 +12,7 @@ from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.materials import Palette
 from training.simulators.rooms.mesh import rotation
 from training.simulators.rooms.objects import ObjectModel
-from training.simulators.rooms.objects_catalogue import ROOM_THEMES, SMALL_OBJECTS
+from training.simulators.rooms.objects_catalogue import ROOM_THEMES, SMALL_OBJECTS, THEMES
 from training.simulators.rooms.objects_home import basket
 from training.simulators.rooms.scene import Focus, Scene, SceneError, SceneObject, Window
 from training.simulators.rooms.settle import settle
@@ -434,7 +434,7 @@ def _table_stage(room: _Room) -> list[Focus]:
     ]
     _stage_piece(room, names)
     surface = max(room.surfaces, key=lambda candidate: candidate.area)
-    usual = ["dining", "dining", "cooking", "produce", "groceries", "desk", "living", "bathroom", "toys", "workshop"]
+    usual = ["dining", *THEMES]
     theme = paint.pick(usual) if paint.chance(0.6) else _theme(room, surface, usual)
     theme = "cooking" if theme == "stove" else theme
     # A part of a large table is enough: dense there rather than thin everywhere.

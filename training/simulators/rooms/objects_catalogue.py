@@ -72,6 +72,10 @@ THEMES: dict[str, dict[str, float]] = {
         " Padlock*1.5 Key*1.5 PaintBrush*2 Bolt*3 Toolbox*1.5 Tape*1.5 Scissors Can SprayBottle Bucket Box Crate"
         " Pencil Ruler Cloth Glasses"
     ),
+    "snacks": _weights(
+        "Sandwich*2 Cake*2 Cookie*3 Donut*2 Croissant*2 Bread Cheese*1.5 Egg*1.5 Strawberry*2 Walnut*2 Grapes*1.5"
+        " Tomato Carrot Cucumber Mushroom Apple Banana Lemon"
+    ),
     "soft": _weights(
         "Pillow*5 Cloth*2.5 Book RemoteControl CellPhone Headphones Laptop Tablet Handbag GameController"
         " Newspaper TeddyBear Hat"

@@ -400,7 +400,7 @@ def blender(paint: Palette) -> ObjectModel:
 def cutlery(paint: Palette, category: str) -> ObjectModel:
     """Knife, fork, spoon or spatula along +x: a handle and a metal end."""
     rng = paint.rng
-    model = ObjectModel(category, flat=False)
+    model = ObjectModel(category, tips=False)
     length = rng.uniform(0.085, 0.11)
     steel = paint.metal(STEEL * rng.uniform(0.8, 1.15)) if paint.chance(0.85) else paint.metal()
     one_piece = paint.chance(0.45)
@@ -458,7 +458,7 @@ def cutlery(paint: Palette, category: str) -> ObjectModel:
 def ladle(paint: Palette) -> ObjectModel:
     """Round bowl, stem and grip."""
     rng = paint.rng
-    model = ObjectModel("Ladle")
+    model = ObjectModel("Ladle", tips=False)
     size = rng.uniform(0.03, 0.045)
     steel = paint.metal(STEEL) if paint.chance(0.7) else paint.plastic()
     swing = np.radians(np.linspace(-88, 0, 8))
@@ -477,7 +477,7 @@ def ladle(paint: Palette) -> ObjectModel:
 def whisk(paint: Palette) -> ObjectModel:
     """Wire loops in a handle."""
     rng = paint.rng
-    model = ObjectModel("Whisk")
+    model = ObjectModel("Whisk", tips=False)
     half, reach = rng.uniform(0.025, 0.035), rng.uniform(0.1, 0.14)
     wire = paint.metal(STEEL)
     angles = np.linspace(0, np.pi, 12)
@@ -591,7 +591,7 @@ def sponge(paint: Palette) -> ObjectModel:
 def brush(paint: Palette, category: str) -> ObjectModel:
     """Scrubbing brush (short, broad) or toothbrush (long, narrow), bristles up or sideways."""
     rng = paint.rng
-    model = ObjectModel(category)
+    model = ObjectModel(category, tips=False)
     small = category == "Toothbrush"
     reach, width = (rng.uniform(0.08, 0.1), 0.005) if small else (rng.uniform(0.1, 0.14), rng.uniform(0.012, 0.018))
     body = paint.plastic(paint.vivid()) if small or paint.chance(0.5) else paint.wood()
