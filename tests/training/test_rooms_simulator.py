@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -116,3 +117,14 @@ def test_collect_command_makes_shards_and_a_sheet(tmp_path: Path, capsys: pytest
     assert len(list(read_shards(tmp_path))) == 2
     assert (tmp_path / "sheet.png").is_file()
     assert "2 frames in" in capsys.readouterr().out
+
+
+def test_sequence_command_renders_numbered_pictures_of_one_room(tmp_path: Path) -> None:
+    arguments = ["--frames", "3", "--width", str(WIDTH), "--height", str(HEIGHT), "--out", str(tmp_path / "sequence")]
+    assert main(["sequence", *arguments]) == 0
+    paths = sorted((tmp_path / "sequence").iterdir())
+    assert [path.name for path in paths] == ["000.jpg", "001.jpg", "002.jpg"]
+    pictures = [cv2.imread(str(path)).astype(int) for path in paths]
+    assert pictures[0].shape == (HEIGHT, WIDTH, 3)
+    assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 60
+    assert main(["sequence", *arguments]) == 2, "a folder that holds pictures is not written into"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.simulators.rooms.camera import View, ViewSampler, look_at
+from training.simulators.rooms.camera import View, ViewSampler, look_at, orbit
 from training.simulators.rooms.renderer import GroundTruth
 from training.simulators.rooms.scene import Focus
 from training.simulators.rooms.sensor import (
@@ -169,3 +169,13 @@ def test_sampled_sensors_differ_and_develop_every_kind_of_light() -> None:
         assert picture.dtype == np.uint8
         assert picture.shape == light.shape
         assert picture[16:, 16:].mean() > picture[:4, :4].mean()
+
+
+def test_an_orbit_keeps_its_target_in_the_middle_and_its_distance():
+    target = np.array([0.3, -0.2, 0.8])
+    view = View("tabletop", np.array([1.5, 0.4, 1.6]), look_at(np.array([1.5, 0.4, 1.6]), target), 1.0)
+    around = orbit(view, target, np.radians(25))
+    in_camera = around.rotation.T @ (target - around.eye)
+    np.testing.assert_allclose(in_camera, [0, 0, np.linalg.norm(view.eye - target)], atol=1e-9)
+    assert around.eye[2] == view.eye[2]
+    np.testing.assert_allclose(orbit(around, target, -np.radians(25)).eye, view.eye)

@@ -5,7 +5,7 @@ The camera frame is that of OpenCV and REP 103 optical frames: x right, y down, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -85,6 +85,13 @@ def look_at(eye: Vector, target: Vector, roll: float = 0.0) -> NDArray[np.float6
     down = np.cross(forward, right)
     c, s = np.cos(roll), np.sin(roll)
     return np.stack([c * right + s * down, -s * right + c * down, forward], axis=1)
+
+
+def orbit(view: View, target: Vector, angle: float) -> View:
+    """The view turned about the vertical axis through `target` `(3,)` m by `angle` (rad), with camera and all."""
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    return replace(view, eye=target + turn @ (view.eye - target), rotation=turn @ view.rotation)
 
 
 class ViewSampler:

@@ -11,12 +11,12 @@ import yaml
 from numpy.typing import NDArray
 
 from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
-from training.simulators.rooms.camera import View, ViewSampler
+from training.simulators.rooms.camera import View, ViewSampler, orbit
 from training.simulators.rooms.layout import build_scene
 from training.simulators.rooms.lighting import light_scene
 from training.simulators.rooms.renderer import GroundTruth, Renderer, SceneGeometry, bake, create_context
 from training.simulators.rooms.scene import Scene, SceneError, scene_seed
-from training.simulators.rooms.sensor import develop, sample_sensor
+from training.simulators.rooms.sensor import Sensor, develop, sample_sensor
 from training.simulators.rooms.textures import texture_bank
 
 VIEWS_PER_SCENE = 6
@@ -47,6 +47,36 @@ class RoomSimulator:
 
     def frames(self, scene: int) -> Iterator[Frame]:
         """See `Simulator.frames`."""
+        room, geometry, rng = self._enter(scene)
+        for view, truth in self._views_worth_learning(room, rng, self._views):
+            yield self._photograph(room, geometry, view, truth, scene, sample_sensor(rng), rng)
+
+    def sequence(self, scene: int, count: int, arc: float) -> Iterator[Frame]:
+        """Frames along a camera path in one room: there and back along an arc (rad) around what the first good view
+        shows, `count` frames in all, so that playing them in a loop shows no jump.
+
+        Raises SceneSkippedError where the room cannot be built or the path leaves it.
+        """
+        room, geometry, rng = self._enter(scene)
+        start = next(self._views_worth_learning(room, rng, self._views), None)
+        if start is None:
+            raise SceneSkippedError("no view worth showing")
+        view, truth = start
+        sensor = sample_sensor(rng)
+        height, width = truth.depth.shape
+        target = view.eye + view.rotation[:, 2] * float(
+            np.median(truth.depth[height // 4 : -height // 4, width // 4 :])
+        )
+        for step in range(count):
+            around = orbit(view, target, arc / 2 * float(np.sin(2 * np.pi * step / count)))
+            yield self._photograph(room, geometry, around, self._renderer.ground_truth(around), scene, sensor, rng)
+
+    def close(self) -> None:
+        """See `Simulator.close`."""
+        self._renderer.release()
+
+    def _enter(self, scene: int) -> tuple[Scene, SceneGeometry, np.random.Generator]:
+        """Build room number `scene`, light it and load it into the renderer."""
         seed = scene_seed(self._split, self._seed, scene)
         try:
             room = build_scene(seed, self._textures, self._exclude)
@@ -57,20 +87,21 @@ class RoomSimulator:
         rng = np.random.default_rng([*seed.entropy, _LOOK_STREAM])  # type: ignore[misc]
         geometry = bake(room)
         self._renderer.load(geometry, light_scene(room, rng))
+        return room, geometry, rng
+
+    def _views_worth_learning(
+        self, room: Scene, rng: np.random.Generator, count: int
+    ) -> Iterator[tuple[View, GroundTruth]]:
         sampler = ViewSampler(room, rng)
         kept = 0
-        for _ in range(self._views * _TRIES_PER_VIEW):
+        for _ in range(count * _TRIES_PER_VIEW):
             view = sampler.sample()
-            if view is None or kept == self._views:
+            if view is None or kept == count:
                 return
             truth = self._renderer.ground_truth(view)
             if is_worth_learning(truth, view, int(rng.choice([3, 5, 7, 10], p=[0.15, 0.3, 0.35, 0.2]))):
                 kept += 1
-                yield self._photograph(room, geometry, view, truth, scene, rng)
-
-    def close(self) -> None:
-        """See `Simulator.close`."""
-        self._renderer.release()
+                yield view, truth
 
     def _photograph(
         self,
@@ -79,9 +110,9 @@ class RoomSimulator:
         view: View,
         truth: GroundTruth,
         scene: int,
+        sensor: Sensor,
         rng: np.random.Generator,
     ) -> Frame:
-        sensor = sample_sensor(rng)
         rgb = develop(self._renderer.color(view), sensor, rng)
         height, width = truth.instances.shape
         seen, parts = np.unique(truth.instances), np.unique(truth.parts)
