@@ -342,6 +342,12 @@ class RunProgress(TQDMProgressBar):
         """Batches of the whole run."""
         return self._total
 
+    def init_train_tqdm(self) -> Any:
+        """The bar; a run that goes on in the middle of its epoch never gets its total elsewhere."""
+        bar = super().init_train_tqdm()
+        bar.total = self._total
+        return bar
+
 
 def current_commit() -> str:
     """Git commit of the checkout that trains; 'unknown' outside git."""
