@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 import torch
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from saom_ros import runtimes
 from saom_ros.bundle import CONFIG_NAME, GRAPH_NAME, BundleConfig, Grid, InputSize, Thresholds, load_config, sha256
 from saom_ros.errors import SaomError
+from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.segmenter import Segmenter
 from training.sam.checkpoint import load_checkpoint
@@ -167,18 +167,35 @@ def main(args: argparse.Namespace) -> int:
     module, config = everything_mode(args.checkpoint, height, width)
     changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}
     if args.evaluation:
-        report = json.loads(args.evaluation.read_text())
-        changes["thresholds"] = Thresholds(**report["thresholds"])
-        changes["metrics"] = report["metrics"]
-    image = cv2.imread(str(args.image), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise SaomError(f"{args.image}: not a readable picture; give a JPEG or PNG")
+        changes["thresholds"], changes["metrics"] = read_evaluation(args.evaluation)
+    image = read_rgb(args.image)
     config = replace(config, **changes)
     card = args.card.read_text() if args.card else f"# {config.name}\n\nExported from a checkpoint; see `model.yaml`.\n"
-    write_bundle(module, config, args.out, np.ascontiguousarray(image[..., ::-1]), card)
+    write_bundle(module, config, args.out, image, card)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"exported: {args.out} ({size / 1e6:.1f} MB, input {config.input.width}x{config.input.height})")
     return 0
+
+
+def read_evaluation(path: Path) -> tuple[Thresholds, dict[str, Any]]:
+    """Thresholds and figures in a JSON of ``evaluate``, from choosing thresholds or from scoring with them.
+
+    Raises SaomError where the file cannot be read or holds neither.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if "best" in report:
+            figures = {"objective": report["value"], "frames": report["frames"]}
+            return Thresholds(**report["best"]), figures
+        system = report["systems"][report["model"]["name"]]
+        figures = {"splits": report["data"]["splits"], **system["figures"], **system["counts"]}
+        return Thresholds(**report["model"]["thresholds"]), figures
+    except OSError as error:
+        raise SaomError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise SaomError(
+            f"{path}: holds no thresholds of a model; write it with 'evaluate --json FILE', plain or choosing"
+        ) from None
 
 
 def parse_size(text: str) -> tuple[int, int]:

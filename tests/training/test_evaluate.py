@@ -1,6 +1,7 @@
 """The evaluate verb, from a shard folder on disk to its table, JSON and pictures."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from saom_ros.instances import Instances
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
 from training import evaluate, metrics
 from training.__main__ import main
+from training.export import read_evaluation
 from training.shards import Sample, ShardWriter
 from training.simulators.base import Frame
 
@@ -148,6 +150,29 @@ def test_choose_thresholds_prints_and_stores_them(bundle, data, tmp_path, capsys
     record = json.loads(out.read_text())
     assert set(record["best"]) == {"score", "objectness", "overlap"}
     assert record["value"] >= record["start_value"]
+
+
+def test_export_takes_thresholds_and_figures_from_both_records(bundle, data, tmp_path):
+    chosen, scored = tmp_path / "chosen.json", tmp_path / "scored.json"
+    assert run("--model", bundle, "--data", data, "--limit", 1, "--choose-thresholds", "--json", chosen) == 0
+    assert run("--model", bundle, "--data", data, "--no-baseline", "--json", scored) == 0
+    thresholds, figures = read_evaluation(chosen)
+    assert asdict(thresholds) == json.loads(chosen.read_text())["best"]
+    assert figures["frames"] == 1
+    thresholds, figures = read_evaluation(scored)
+    assert thresholds == Thresholds(score=0.3, objectness=0.5, overlap=0.5)
+    assert figures["recall_75"] == 100
+    assert figures["splits"] == {"val": 6}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"best": {"scale": 300}, "value": 1, "frames": 1}'])
+def test_export_refuses_a_record_without_thresholds(tmp_path, content):
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    with pytest.raises(SaomError, match=r"record\.json: holds no thresholds"):
+        read_evaluation(path)
+    with pytest.raises(SaomError, match=r"none\.json: cannot be read"):
+        read_evaluation(tmp_path / "none.json")
 
 
 def test_baseline_parameters_are_tuned_by_the_same_command(data, capsys, monkeypatch):
