@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROBOT_LIBRARIES = {"numpy", "cv2", "yaml", "scipy", "onnxruntime", "saom_ros"}
+ROBOT_LIBRARIES = {"numpy", "cv2", "yaml", "scipy", "onnxruntime", "openvino", "saom_ros"}
 TRAINING_ONLY = {
     "torch",
     "torchvision",
