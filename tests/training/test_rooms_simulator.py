@@ -121,7 +121,8 @@ def test_collect_command_makes_shards_and_a_sheet(tmp_path: Path, capsys: pytest
 
 def test_sequence_command_renders_numbered_pictures_of_one_room(tmp_path: Path) -> None:
     size = ["--width", str(WIDTH), "--height", str(HEIGHT)]
-    assert main(["sequence", "--scene", "1", "--frames", "3", *size, "--out", str(tmp_path / "sequence")]) == 0
+    arguments = ["--scene", "1", "--frames", "3", *size, "--out", str(tmp_path / "sequence")]
+    assert main(["sequence", *arguments]) == 0
     paths = sorted((tmp_path / "sequence").iterdir())
     assert [path.name for path in paths] == ["000.jpg", "001.jpg", "002.jpg"]
     pictures = [cv2.imread(str(path)).astype(int) for path in paths]
