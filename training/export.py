@@ -26,6 +26,7 @@ from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.segmenter import Segmenter
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
+from training.sam.small import EMBEDDING_STRIDE
 
 OPSET = 17
 MAX_PROMPTS = 96
@@ -64,7 +65,7 @@ def everything_mode(checkpoint: Path, height: int = 0, width: int = 0) -> tuple[
     training = described["training"]
     last = training["config"]["stages"][-1]
     size = InputSize(height or last["height"], width or last["width"])
-    grid = Grid(size.height // 8, size.width // 8)
+    grid = Grid(size.height // EMBEDDING_STRIDE, size.width // EMBEDDING_STRIDE)
     prompts = min(MAX_PROMPTS, grid.rows * grid.cols)
     instances = min(MAX_INSTANCES, prompts)
     config = BundleConfig(
@@ -98,7 +99,7 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     temporary.mkdir(parents=True)
     export_onnx(module, config, temporary / GRAPH_NAME)
     box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
-    inputs = graph_inputs(config, box, image)
+    inputs = everything_inputs(config, box, image)
     outputs = TorchRuntime(module).run(inputs)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
     (temporary / "README.md").write_text(card)
@@ -126,7 +127,7 @@ def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> Non
     onnx.save(graph, path)
 
 
-def graph_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:
+def everything_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:
     """Everything mode's inputs for one image at the bundle's own thresholds."""
     return {
         "image": letterbox_image(image, box)[None],

@@ -8,7 +8,7 @@ there when it is started again.
 import argparse
 import math
 import subprocess
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from saom_ros.bundle import MASK_STRIDE
 from saom_ros.errors import SaomError
 from training import losses
 from training.dataset import (
@@ -36,12 +37,12 @@ from training.dataset import (
 )
 from training.prompts import PromptSampling
 from training.sam.checkpoint import describe, load_checkpoint
-from training.sam.small import EMBEDDING_STRIDE, Decoded, SmallSam, SmallSamConfig
+from training.sam.small import EMBEDDING_STRIDE, Decoded, SmallSam, SmallSamConfig, local_maxima
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each loss; all are means over objects."""
+    """Weight of each loss. Those of masks and boxes are means over objects, the score's over all points asked."""
 
     mask: float = 1.0
     """Balanced binary cross-entropy of the masks."""
@@ -52,7 +53,7 @@ class LossWeights:
     score: float = 2.0
     """Squared error of the score against the mask's true IoU; 0 is the truth on background."""
     objectness: float = 0.5
-    """Focal loss of the objectness map."""
+    """Focal loss of the objectness map, per object."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,7 @@ class WholeObjects(lightning.LightningModule):
 
     def _own_peaks(self, objectness: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, n, 2) px of the highest local maxima and the instance under each, int64 (B, n)."""
-        probability = objectness.sigmoid()
-        peaks = torch.nn.functional.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
-        ranked = torch.where(probability >= peaks, probability, torch.zeros_like(probability)).flatten(1)
-        index = ranked.topk(self.config.prompts.own_peaks).indices
+        index = local_maxima(objectness).flatten(1).topk(self.config.prompts.own_peaks).indices
         cols = objectness.shape[-1]
         cells = torch.stack([index % cols, index // cols], -1)
         # An embedding cell is two mask cells wide: its centre is the corner of four; take the lower right one.
@@ -208,13 +206,13 @@ def whole_object_losses(decoded: Decoded, labels: Tensor, ids: Tensor) -> dict[s
         return (loss * is_object).sum() / objects
 
     iou = losses.mask_iou(masks, targets) * is_object
-    height, width = labels.shape[-2] * 4, labels.shape[-1] * 4
+    height, width = labels.shape[-2] * MASK_STRIDE, labels.shape[-1] * MASK_STRIDE
     limits = torch.tensor([width, height, width, height], device=masks.device, dtype=decoded.boxes.dtype)
     boxes = decoded.boxes / limits
     return {
         "mask": over_objects(losses.mask_bce(masks, targets)),
         "dice": over_objects(losses.dice(masks, targets)),
-        "box": over_objects(losses.box_giou(boxes, losses.boxes_of_masks(targets, 4) / limits)),
+        "box": over_objects(losses.box_giou(boxes, losses.boxes_of_masks(targets, MASK_STRIDE) / limits)),
         "score": (decoded.scores.sigmoid() - iou).square().mean(),
         "iou": iou.sum() / objects,
     }
@@ -249,9 +247,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train, or go on training."""
     config = load_config(args.config)
+    config = replace(config, data=args.data or config.data, validation=args.validation or config.validation)
     out = args.out or Path("runs") / config.name
-    train_store = FrameStore(Path(args.data or config.data))
-    validation_store = FrameStore(Path(args.validation or config.validation))
+    train_store, validation_store = FrameStore(Path(config.data)), FrameStore(Path(config.validation))
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(config.seed, verbose=False)
 
@@ -356,8 +354,8 @@ def current_commit() -> str:
 
 
 def plain(config: FinetuneConfig) -> dict[str, Any]:
-    """The configuration as YAML-like plain values."""
-    return yaml.safe_load(yaml.safe_dump(_without_tuples(asdict(config))))
+    """The configuration as plain values (lists for tuples), as in its YAML file."""
+    return _without_tuples(asdict(config))
 
 
 def _without_tuples(value: Any) -> Any:

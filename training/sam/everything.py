@@ -6,10 +6,10 @@ the very module that is exported to ONNX is the one that evaluation runs.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.sam.small import EMBEDDING_STRIDE, MASK_STRIDE, SmallSam, cell_index
+from saom_ros.bundle import MASK_STRIDE
+from training.sam.small import EMBEDDING_STRIDE, SmallSam, cell_index, local_maxima
 
 INPUT_NAMES = ("image", "points", "score_threshold", "objectness_threshold", "overlap_threshold")
 OUTPUT_NAMES = ("masks", "scores", "boxes", "class_ids")
@@ -68,10 +68,7 @@ class EverythingMode(nn.Module):
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
-        probability = objectness.sigmoid()
-        peaks = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
-        peak = torch.where(probability >= peaks, probability, torch.zeros_like(probability)).flatten()
-        rank = peak[cell_index(points, self.grid_rows, self.grid_cols)]
+        rank = local_maxima(objectness).flatten()[cell_index(points, self.grid_rows, self.grid_cols)]
         rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)

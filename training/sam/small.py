@@ -15,8 +15,10 @@ from segment_anything.modeling.mask_decoder import MLP
 from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
+from saom_ros.bundle import MASK_STRIDE
+
 EMBEDDING_STRIDE = 8
-MASK_STRIDE = 4
+"""Input pixels per cell of the embedding, the objectness map and the grid of point prompts."""
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 
@@ -222,6 +224,13 @@ def cell_index(points: Tensor, rows: int, cols: int) -> Tensor:
     """Index (B, N) int64 into the flattened embedding of the cell that holds each point (B, N, 2) px."""
     cells = torch.floor(points / EMBEDDING_STRIDE).long()
     return cells[..., 1].clamp(0, rows - 1) * cols + cells[..., 0].clamp(0, cols - 1)
+
+
+def local_maxima(objectness: Tensor) -> Tensor:
+    """Objectness logits (B, h, w) to probabilities (B, h, w): those that no neighbouring cell exceeds, 0 elsewhere."""
+    probability = objectness.sigmoid()
+    highest = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
+    return torch.where(probability >= highest, probability, torch.zeros_like(probability))
 
 
 def conv_block(in_channels: int, out_channels: int) -> nn.Sequential:
