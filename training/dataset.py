@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from saom_ros.errors import SaomError
+from saom_ros.bundle import MASK_STRIDE
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image, letterbox_labels
 from training.prompts import PromptSampling, assign_grid_points, objectness_target, sample_prompts
-from training.sam.small import EMBEDDING_STRIDE, MASK_STRIDE
+from training.sam.small import EMBEDDING_STRIDE
 from training.shards import list_shards, read_shard
 
 _STORE_FORMAT = 1
@@ -36,8 +36,6 @@ class FrameStore:
         self.folder = folder
         cache = folder / "cache"
         shards = list_shards(folder)
-        if not shards:
-            raise SaomError(f"{folder}: no shards (*.tar) to train on; make some with 'python -m training collect'")
         cache.mkdir(exist_ok=True)
         parts = []
         for shard in tqdm(shards, desc="decode", unit="shard", disable=not show_progress):
