@@ -16,7 +16,7 @@ from training.simulators.rooms.scene import SceneObject
 
 LIFT = 0.003
 """m between an object and its support before it settles."""
-UPRIGHT_ONLY_YAW = {
+EDGE_ALIGNED = {
     "Laptop",
     "Keyboard",
     "Monitor",
@@ -29,7 +29,8 @@ UPRIGHT_ONLY_YAW = {
 }
 """Objects that people align with the edge of a table."""
 SPINE_OUT = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
-"""Stands a lying book (spine at -x) upright with its spine to the front, -y."""
+"""Stands a lying book (spine at -x) upright with its spine to the front, -y: its width, length and thickness become
+depth, height and the way along the row."""
 
 
 @dataclass
@@ -155,9 +156,7 @@ class Clutter:
                 continue
             x += half_thick + 0.001
             y = -surface.half_y * 0.2 + self.rng.normal(0, 0.004)
-            # The lying book's axes (width, length, thickness) become (depth, height, along the row).
-            turn = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
-            self._drop(surface, model, x - half_thick, y, (high[1] - low[1]) / 2 + 0.002, turn)
+            self._drop(surface, model, x - half_thick, y, (high[1] - low[1]) / 2 + 0.002, SPINE_OUT)
             surface.used.append((x, y, half_thick + 0.002, high[0], high[1] - low[1]))
             x += half_thick
 
@@ -258,7 +257,7 @@ class Clutter:
     ) -> bool:
         """Stand the model on a free spot; False if there is none. Yaw in degrees, `at` in m, in the surface's frame."""
         if yaw is None:
-            aligned = model.category in UPRIGHT_ONLY_YAW
+            aligned = model.category in EDGE_ALIGNED
             yaw = (
                 self.rng.normal(0, 8) + 90 * int(self.rng.integers(-1, 2)) * int(self.paint.chance(0.3))
                 if aligned

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.simulators.rooms.mesh import rotation
 from training.simulators.rooms.scene import Scene
+from training.simulators.rooms.structure import WALL_YAW, wall_extent
 
 MAX_LIGHTS = 4
 """The shadow atlas has two by two places."""
 _TABLE_LAMP_LIMIT = 3
-_WALL_YAW = np.radians([0, 270, 180, 90])
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def _ceiling_lights(scene: Scene, rng: np.random.Generator) -> list[Light]:
 def _sun(scene: Scene, rng: np.random.Generator) -> Light:
     window = scene.window
     assert window is not None
-    turn = _turn(_WALL_YAW[window.wall])
-    wall_distance = scene.half_size[1] if window.wall % 2 == 0 else scene.half_size[0]
+    turn = rotation("z", WALL_YAW[window.wall])
+    _, wall_distance = wall_extent(scene.half_size, window.wall)
     centre = turn @ np.array([window.u, wall_distance, window.z])
     inwards = turn @ np.array([rng.uniform(-0.7, 0.7), -1.0, -rng.uniform(0.35, 1.2)])
     inwards /= np.linalg.norm(inwards)
@@ -111,7 +112,7 @@ def _ambient(scene: Scene, rng: np.random.Generator) -> Ambient:
     base = rng.uniform(0.12, 0.5) * _warmth(rng)
     towards_window = np.array([0.0, 0.0, 1.0])
     if scene.window is not None:
-        towards_window = _turn(_WALL_YAW[scene.window.wall]) @ np.array([0.0, 1.0, 0.25])
+        towards_window = rotation("z", WALL_YAW[scene.window.wall]) @ np.array([0.0, 1.0, 0.25])
     return Ambient(
         above=base * (0.35 + 0.65 * np.asarray(scene.ceiling_color)),
         below=base * (0.25 + 0.6 * np.asarray(scene.floor_color)) * 0.8,
@@ -126,8 +127,3 @@ def _warmth(rng: np.random.Generator) -> NDArray[np.float64]:
     if rng.random() < 0.7:
         return np.array([1.0, rng.uniform(0.72, 1), rng.uniform(0.45, 1)])
     return np.array([rng.uniform(0.7, 1), rng.uniform(0.85, 1), 1.0])
-
-
-def _turn(yaw: float) -> NDArray[np.float64]:
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])

@@ -15,7 +15,6 @@ SPLITS = ("train", "val", "test")
 """Order is part of the data format: the index of a split is the first word of its scenes' seeds."""
 
 IDENTITY = np.eye(3)
-ORIGIN = np.zeros(3)
 
 
 class SceneError(RuntimeError):
