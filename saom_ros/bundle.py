@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import reprlib
 from collections.abc import Mapping
@@ -166,7 +167,7 @@ def load_config(folder: Path | str) -> BundleConfig:
 
     Raises `BundleError`, which names the file, the value, the limit and the mend.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     if not folder.exists():
         raise BundleError(f"{folder}: no such model bundle; give the path of a folder that holds {CONFIG_NAME}")
     if not folder.is_dir():
@@ -195,6 +196,13 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without merge keys: a few hundred bytes of nested `<<` would fill any memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave `<<` in place, where the constructor then refuses it."""
+
+
 def _read_yaml(path: Path) -> Any:
     try:
         if not path.is_file():
@@ -202,7 +210,7 @@ def _read_yaml(path: Path) -> Any:
         size = path.stat().st_size
         if size > MAX_CONFIG_BYTES:
             raise BundleError(f"{path}: {size} bytes, above the limit of {MAX_CONFIG_BYTES}; this is no bundle's YAML")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -190,6 +190,13 @@ def test_a_bad_yaml_file_gets_one_message(bundle, content, message):
     assert len(str(caught.value)) < 600
 
 
+def test_nested_merge_keys_do_not_fill_the_memory(bundle):
+    lines = ["a0: &a0 {x: 1}"] + [f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}" for k in range(1, 30)]
+    (bundle / "model.yaml").write_text("\n".join(lines))
+    with pytest.raises(BundleError, match=r"model\.yaml: is not valid YAML: .*merge"):
+        load_config(bundle)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(BundleError, match="nowhere: no such model bundle"):
         load_config(tmp_path / "nowhere")
