@@ -40,7 +40,7 @@ class OnnxRuntime:
         options.log_severity_level = _ERRORS_ONLY
         # Idle workers would spin between frames and take the cores that the robot's other programs need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = folder / GRAPH_NAME
+        self._path = path = folder / GRAPH_NAME
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions have no public common base
@@ -53,7 +53,12 @@ class OnnxRuntime:
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see `saom_ros.runtimes.base.Runtime`."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        try:
+            outputs = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())[:300]
+            raise BundleError(f"{self._path}: the graph cannot run: {reason}; export the model again") from None
+        return dict(zip(self._outputs, outputs, strict=True))
 
 
 def _tensor(node: Any) -> Tensor:

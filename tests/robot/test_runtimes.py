@@ -91,6 +91,16 @@ def test_a_graph_that_differs_from_its_configuration_is_refused(tiny_bundle, cha
         runtimes.create(tiny_bundle, replace(load_config(tiny_bundle), **change))
 
 
+def test_a_graph_that_fails_when_it_runs_is_an_error_of_the_bundle(tiny_bundle, tmp_path):
+    model = tiny_model()
+    (classes,) = (tensor for tensor in model.graph.initializer if tensor.name == "all_classes")
+    classes.CopyFrom(onnx.numpy_helper.from_array(np.zeros(1, np.int32), "all_classes"))
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    config = load_config(tiny_bundle)
+    with pytest.raises(BundleError, match=r"model\.onnx: the graph cannot run: .*export the model again"):
+        runtimes.create(tmp_path, config, "onnxruntime").run(feeds(config))
+
+
 @pytest.mark.parametrize("kind", ["input", "output"])
 def test_a_graph_with_other_names_is_refused(tiny_bundle, tmp_path, kind):
     model = tiny_model()
