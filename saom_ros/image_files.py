@@ -128,14 +128,22 @@ def count_frames(path: Path) -> int:
     """Frames that a file announces (a video's header may be off); at least 1."""
     if not is_video(path):
         return 1
-    capture = cv2.VideoCapture(str(path))
+    capture = open_video(path)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 1
     capture.release()
     return max(count, 1)
 
 
+def open_video(path: Path) -> cv2.VideoCapture:
+    """OpenCV's reader of a video file; not opened where it cannot read the file."""
+    try:
+        return cv2.VideoCapture(str(path).encode().decode())
+    except UnicodeEncodeError:  # OpenCV would crash on a name that is not UTF-8
+        return cv2.VideoCapture()
+
+
 def _read_video(path: Path) -> Iterator[Frame]:
-    capture = cv2.VideoCapture(str(path))
+    capture = open_video(path)
     try:
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         number = 0
@@ -154,7 +162,10 @@ def _read_video(path: Path) -> Iterator[Frame]:
 
 def _is_input(path: Path) -> bool:
     name = path.name.lower()
-    if name.startswith(".") or name.endswith(RESULT_SUFFIXES) or not path.is_file():
+    if name.startswith(".") or name.endswith(RESULT_SUFFIXES):
+        return False
+    # A link that leads nowhere is taken, so that reading it tells the user instead of leaving an image out in silence.
+    if not path.is_file() and not (path.is_symlink() and not path.exists()):
         return False
     return path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
 

@@ -5,6 +5,7 @@ A source is an endless or finite stream of RGB images; `open_source` chooses by 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from saom_ros.image_files import IMAGE_SUFFIXES, RESULT_SUFFIXES, VIDEO_SUFFIXES, is_video, read_frames
+from saom_ros.image_files import IMAGE_SUFFIXES, RESULT_SUFFIXES, VIDEO_SUFFIXES, is_video, open_video, read_frames
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 """The image sequence that ships with the package, rendered by the rooms simulator."""
@@ -50,8 +51,12 @@ def open_source(source: str, warn: Callable[[str], None]) -> Source:
     camera = re.fullmatch(r"camera:(\d{1,4})", source)
     if camera:
         return Camera(int(camera[1]))
-    path = SAMPLE if source == "sample" else Path(source).expanduser()
-    if not path.exists():
+    path = SAMPLE if source == "sample" else Path(os.path.expanduser(source))
+    try:
+        found = path.exists()
+    except OSError as error:
+        raise SourceError(f"{source}: cannot be read: {error.strerror}") from None
+    if not found:
         raise SourceError(f"{source}: no such file or folder; expected sample, camera:N, or a folder, image or video")
     return Files(_files_in(path) if path.is_dir() else [path], warn)
 
@@ -130,7 +135,7 @@ class Camera:
 
 
 def _video_rate(path: Path) -> float:
-    capture = cv2.VideoCapture(str(path))
+    capture = open_video(path)
     try:
         return _rate_of(capture, PICTURE_RATE)
     finally:

@@ -185,3 +185,19 @@ def test_written_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "usual").write_bytes(b"")
     write_atomically(tmp_path / "a.json", b"x")
     assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_video_whose_name_is_not_utf8_is_an_error_and_no_crash(tmp_path):
+    path = tmp_path / os.fsdecode(b"clip\xff.avi")
+    path.write_bytes(write_video(tmp_path / "clip.avi").read_bytes())
+    assert count_frames(path) == 1
+    (frame,) = read_frames(path)
+    assert "no frame that OpenCV" in frame.error
+
+
+@pytest.mark.parametrize(("target", "reason"), [("gone.png", "No such file"), ("a.png", "symbolic links")])
+def test_a_link_that_leads_nowhere_is_named(tmp_path, target, reason):
+    (tmp_path / "a.png").symlink_to(target)
+    (path,) = find_inputs([tmp_path])
+    with pytest.raises(ImageError, match=f"a.png: cannot be read: .*{reason}"):
+        read_rgb(path)

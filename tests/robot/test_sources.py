@@ -113,3 +113,9 @@ def test_a_source_that_does_not_exist_is_refused(source, tmp_path, monkeypatch):
 def test_a_camera_that_is_not_there_is_refused_with_what_to_check():
     with pytest.raises(SourceError, match="camera:987: cannot be opened; check that /dev/video987 exists"):
         open_source("camera:987", no_warning)
+
+
+@pytest.mark.parametrize("source", ["~nobody_of_this_name/images", "x" * 300])
+def test_a_path_that_cannot_exist_is_refused(source):
+    with pytest.raises(SourceError, match=r"no such file or folder|File name too long"):
+        open_source(source, no_warning)
