@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import platform
 import sys
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments)
     except SaomError as error:
         print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except OSError as error:  # a path too long, a folder that may not be entered, a disk that is full
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; finished files are complete", file=sys.stderr)
@@ -169,6 +173,10 @@ def _segment_frame(segmenter: Segmenter, frame: Frame, out: Path) -> int:
         # Last, so that whoever waits for the JSON finds the images.
         write_atomically(out / f"{frame.name}.json", summary.encode())
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageError(
+                f"{frame.path}: its results cannot be written: {error.strerror}; shorten its name"
+            ) from None
         raise SaomError(f"{out}: cannot be written: {error.strerror}") from None
     return len(instances)
 

@@ -6,6 +6,7 @@ thresholds that may change while running, and painting the outputs at the image'
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ class Segmenter:
             BundleError: the bundle is missing, damaged or does not fit.
             SaomError: the runtime is unknown or not installed.
         """
-        folder = DEFAULT_BUNDLE if bundle is None else Path(bundle).expanduser()
+        folder = DEFAULT_BUNDLE if bundle is None else Path(os.path.expanduser(bundle))
         config = load_config(folder)
         return cls(config, create(folder, config, runtime, threads))
 

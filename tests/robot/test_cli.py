@@ -188,6 +188,27 @@ def test_an_output_that_cannot_be_made_is_refused(tiny_bundle, photos, capsys):
     assert "cannot be written: Not a directory; choose another --out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["segment", "--out", "--model"])
+def test_a_path_that_is_too_long_is_a_user_error(tiny_bundle, photos, tmp_path, capsys, option):
+    paths = {"segment": photos, "--out": tmp_path / "out", "--model": tiny_bundle, option: "x" * 300}
+    assert saom("segment", paths["segment"], "-o", paths["--out"], "--model", paths["--model"]) == 2
+    error = capsys.readouterr().err
+    assert "File name too long" in error
+    assert error.count("\n") == 1
+
+
+def test_a_model_of_an_unknown_user_is_a_user_error(photos, tmp_path, capsys):
+    assert saom("segment", photos, "-o", tmp_path / "out", "--model", "~nobody_of_this_name/model") == 2
+    assert "no such model bundle" in capsys.readouterr().err
+
+
+def test_a_name_too_long_for_its_results_is_named_and_the_others_are_done(tiny_bundle, photos, tmp_path, capsys):
+    (photos / ("L" * 245 + ".png")).write_bytes((photos / "a.png").read_bytes())
+    assert saom("segment", photos, "-o", tmp_path / "out", "--model", tiny_bundle) == 1
+    assert "L.png: its results cannot be written: File name too long; shorten its name" in capsys.readouterr().err
+    assert len(written(tmp_path / "out")) == 9
+
+
 def test_thresholds_and_min_area_reach_the_segmenter(tiny_bundle, photos, tmp_path, capsys):
     common = ["segment", photos / "a.png", "-o", tmp_path / "out", "--model", tiny_bundle]
     assert saom(*common, "--score-threshold", "0.99") == 0
