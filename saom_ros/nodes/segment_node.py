@@ -16,7 +16,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from saom_ros.errors import ImageError, SaomError
@@ -94,7 +93,7 @@ class SegmentNode(LifecycleNode):
         if self._settings.autostart:
             self._autostart.trigger()  # runs once somebody spins the node
 
-    # Lifecycle ------------------------------------------------------------------------------------------------------
+    # Lifecycle --------------------------------------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and try it once; on failure say why and stay unconfigured."""
@@ -182,7 +181,7 @@ class SegmentNode(LifecycleNode):
         worker, self._worker = self._worker, None
         return worker is None or worker.stop(timeout)
 
-    # Parameters -----------------------------------------------------------------------------------------------------
+    # Parameters -------------------------------------------------------------------------------------------------------
 
     def _on_set_parameters(self, changes: Sequence[Any]) -> SetParametersResult:
         try:
@@ -194,7 +193,7 @@ class SegmentNode(LifecycleNode):
             self._wrong_settings.pop(name, None)
         return SetParametersResult(successful=True)
 
-    # Frames ---------------------------------------------------------------------------------------------------------
+    # Frames -----------------------------------------------------------------------------------------------------------
 
     def _on_image(self, message: Image) -> None:
         """Executor thread: check the image and leave it to the worker, if anybody wants to know."""
@@ -255,7 +254,8 @@ class SegmentNode(LifecycleNode):
         """Seconds since the stamp by the node's clock (simulated time where asked for); None without a stamp."""
         if stamp.sec == 0 and stamp.nanosec == 0:
             return None
-        return (self.get_clock().now() - Time.from_msg(stamp)).nanoseconds * 1e-9
+        # Not by rclpy's Time: it refuses negative seconds, and no camera's stamp may end the node.
+        return (self.get_clock().now().nanoseconds - (stamp.sec * 10**9 + stamp.nanosec)) * 1e-9
 
     def _reject(self, problem: str) -> None:
         self._counts.count("rejected")
@@ -274,7 +274,7 @@ class SegmentNode(LifecycleNode):
             types[DETECTIONS] = self._vision.Detection2DArray
         return types
 
-    # Diagnostics ----------------------------------------------------------------------------------------------------
+    # Diagnostics ------------------------------------------------------------------------------------------------------
 
     def _note(self, line: str) -> None:
         """Say something once, in the log and from then on in the diagnostics."""

@@ -208,6 +208,18 @@ def test_bad_frames_are_reported_and_the_next_good_one_is_segmented(peer, runnin
     assert "Traceback" not in process.log()
 
 
+@pytest.mark.parametrize(("sec", "nanosec"), [(-5, 0), (-(2**31), 0), (2**31 - 1, 2**32 - 1)])
+def test_a_senseless_stamp_does_not_end_the_node(peer, running, sec, nanosec):
+    process, masks = running
+    rgb, _ = color_blocks(HEIGHT, WIDTH)
+    message = harness.image_message(rgb, stamp=0)
+    message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
+
+    assert segment(peer, masks, message).header == message.header
+    assert labels_of(segment(peer, masks, harness.image_message(rgb, stamp=80))).max() == 4
+    assert process.running
+
+
 def test_a_one_pixel_image_gets_a_one_pixel_mask(peer, running):
     mask = segment(peer, running[1], harness.image_message(np.zeros((1, 1, 3), np.uint8), stamp=70))
     assert (mask.height, mask.width, labels_of(mask).tolist()) == (1, 1, [[0]])
