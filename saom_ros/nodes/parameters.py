@@ -93,23 +93,19 @@ class SegmentParameters:
     )
 
     def __post_init__(self) -> None:
-        for name in ("score_threshold", "objectness_threshold", "overlap_threshold"):
-            if FROM_BUNDLE < getattr(self, name) < 0.0:
+        for name, value in self._thresholds().items():
+            if FROM_BUNDLE < value < 0.0:
                 raise ParameterError(
-                    f"{name} is {getattr(self, name)}; it must lie in 0..1, or be -1 for the bundle's own threshold"
+                    f"{name}_threshold is {value}; it must lie in 0..1, or be -1 for the bundle's own threshold"
                 )
 
     def thresholds(self, of_bundle: Thresholds) -> Thresholds:
         """The thresholds to run with: the parameter where it is given, else the bundle's own."""
+        given = {name: value for name, value in self._thresholds().items() if value != FROM_BUNDLE}
+        return dataclasses.replace(of_bundle, **given)
 
-        def choose(value: float, default: float) -> float:
-            return default if value == FROM_BUNDLE else value
-
-        return Thresholds(
-            score=choose(self.score_threshold, of_bundle.score),
-            objectness=choose(self.objectness_threshold, of_bundle.objectness),
-            overlap=choose(self.overlap_threshold, of_bundle.overlap),
-        )
+    def _thresholds(self) -> dict[str, float]:
+        return {field.name: getattr(self, f"{field.name}_threshold") for field in dataclasses.fields(Thresholds)}
 
 
 @dataclass(frozen=True)
