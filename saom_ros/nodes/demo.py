@@ -97,9 +97,6 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().resolve()) if path and Path(path).expanduser().exists() else path
 
 
-# What was seen -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Mask:
     """One mask that came back."""
@@ -246,9 +243,6 @@ class Watcher:
                 self.figures = {item.key: item.value for item in status.values}
                 self._level, self.message = status.level[0], status.message
                 self._reports += 1
-
-
-# Processes ---------------------------------------------------------------------------------------------------------
 
 
 class Child:
