@@ -93,8 +93,6 @@ class SegmentNode(LifecycleNode):
         if self._settings.autostart:
             self._autostart.trigger()  # runs once somebody spins the node
 
-    # Lifecycle --------------------------------------------------------------------------------------------------------
-
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and try it once; on failure say why and stay unconfigured."""
         try:
@@ -181,8 +179,6 @@ class SegmentNode(LifecycleNode):
         worker, self._worker = self._worker, None
         return worker is None or worker.stop(timeout)
 
-    # Parameters -------------------------------------------------------------------------------------------------------
-
     def _on_set_parameters(self, changes: Sequence[Any]) -> SetParametersResult:
         try:
             values = {change.name: change.value for change in changes}
@@ -192,8 +188,6 @@ class SegmentNode(LifecycleNode):
         for name in values:
             self._wrong_settings.pop(name, None)
         return SetParametersResult(successful=True)
-
-    # Frames -----------------------------------------------------------------------------------------------------------
 
     def _on_image(self, message: Image) -> None:
         """Executor thread: check the image and leave it to the worker, if anybody wants to know."""
@@ -273,8 +267,6 @@ class SegmentNode(LifecycleNode):
         if self._vision is not None:
             types[DETECTIONS] = self._vision.Detection2DArray
         return types
-
-    # Diagnostics ------------------------------------------------------------------------------------------------------
 
     def _note(self, line: str) -> None:
         """Say something once, in the log and from then on in the diagnostics."""
