@@ -1,6 +1,6 @@
 """What every simulator gives: frames with whole-object ground truth, scene by scene, each scene from its own seed.
 
-`collect` drives simulators through this interface only; AI2-THOR and our own rooms differ behind it.
+`collect` drives simulators through this interface only.
 """
 
 from __future__ import annotations
