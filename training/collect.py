@@ -141,6 +141,8 @@ def _claim(job: Job, out: Path) -> None:
             partial.write_text(json.dumps(asdict(job), indent=2) + "\n")
             os.replace(partial, record)
         held = json.loads(record.read_text())
+        if not isinstance(held, dict):
+            raise ValueError("it holds no mapping")
     except OSError as error:
         raise SaomError(f"cannot write to --out {out}: {error.strerror}; choose a writable folder") from error
     except ValueError as error:
@@ -175,7 +177,10 @@ def _finished(job: Job, frames: int, out: Path) -> dict[int, int]:
     """Frames of each finished shard. Raises SaomError when the folder holds more than `frames`: it may only grow."""
     sizes = {}
     for path in sorted(out.glob(f"{job.simulator}-*.tar")):
-        shard = int(path.stem.rpartition("-")[2])
+        number = path.stem.rpartition("-")[2]
+        if not number.isdecimal():
+            raise SaomError(f"{path} is no shard of this collection; move it elsewhere")
+        shard = int(number)
         sizes[shard] = count_samples(path)
         if sizes[shard] > dict(_shard_sizes(frames, job.frames_per_shard)).get(shard, 0):
             raise SaomError(f"{out} holds more than {frames} frames already ({path.name}); give a larger --frames")

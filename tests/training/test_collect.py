@@ -157,6 +157,18 @@ def test_folder_of_another_seed_or_size_is_refused(tmp_path: Path, capsys: pytes
     assert "holds frames with --width 512, not 640" in capsys.readouterr().err
 
 
+def test_damaged_record_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "collect.json").write_text("[]")
+    assert main(["collect", "--split", "train", "--frames", "5", "--out", str(tmp_path)]) == 2
+    assert "collect.json is damaged" in capsys.readouterr().err
+
+
+def test_foreign_tar_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stripes-old.tar").write_bytes(b"")
+    with pytest.raises(SaomError, match=r"stripes-old\.tar is no shard of this collection"):
+        collect(JOB, 5, 1, tmp_path, striped_simulator.make)
+
+
 def test_second_run_in_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = tmp_path / "collect.json"
     record.write_text(json.dumps(asdict(Job("rooms", "train", 0, 512, 384, 100))))
