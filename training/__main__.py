@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SaomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a file that is missing, a folder that may not be written, a disk that is full
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -118,6 +118,12 @@ def load_config(path: Path) -> FinetuneConfig:
             raise SaomError(f"{path}: stage {stage.width}x{stage.height}: images and batch_size must be at least 1")
     if not config.stages:
         raise SaomError(f"{path}: stages is empty; give at least one")
+    if not 0 < config.learning_rate < math.inf:
+        raise SaomError(f"{path}: learning_rate is {config.learning_rate}; it must be a number above 0")
+    lowest = {"devices": 1, "checkpoint_every": 1, "validate_every": 1, "validation_frames": 1}
+    for name, least in {**lowest, "loader_workers": 0, "warmup": 0, "seed": 0}.items():
+        if getattr(config, name) < least:
+            raise SaomError(f"{path}: {name} is {getattr(config, name)}; it must be at least {least}")
     return config
 
 

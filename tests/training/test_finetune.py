@@ -132,7 +132,6 @@ def test_the_exported_bundle_reproduces_torch(checkpoint, tmp_path):
     assert main(export) == 0  # a bundle that is there is replaced
 
 
-@pytest.mark.skipif(not (DEFAULT_BUNDLE / "model.yaml").exists(), reason="the default bundle is not in this checkout")
 def test_the_default_bundle_reproduces_its_golden_pair():
     config = load_config(DEFAULT_BUNDLE)
     golden = np.load(DEFAULT_BUNDLE / "golden.npz")
@@ -190,6 +189,11 @@ def test_looks_change_pixels_but_not_shape_or_dtype():
         ({"stages": [{"width": 100, "height": 96, "images": 8}]}, "multiples of 32"),
         ({"stages": [{"width": 64, "height": 96, "images": 0}]}, "at least 1"),
         ({"model": {"depth": 2}}, "depth"),
+        ({"stages": "long"}, "stages"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"devices": 0}, "devices is 0; it must be at least 1"),
+        ({"loader_workers": -1}, "loader_workers is -1; it must be at least 0"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(tmp_path, data, changes, message):
@@ -201,6 +205,7 @@ def test_user_mistakes_exit_2_without_a_traceback(tmp_path, data, capsys):
     run = write_run(tmp_path, (tmp_path / "nothing", data[1]))
     assert main(["finetune", "--config", str(run)]) == 2
     assert main(["finetune", "--config", str(tmp_path / "no.yaml")]) == 2
+    assert main(["finetune", "--config", "x" * 300]) == 2
     assert main(["export", "--checkpoint", "no.ckpt", "--out", str(tmp_path / "b"), "--image", "no.png"]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
