@@ -39,7 +39,8 @@ class FrameStore:
         cache.mkdir(exist_ok=True)
         parts = []
         for shard in tqdm(shards, desc="decode", unit="shard", disable=not show_progress):
-            part = cache / f"{shard.stem}-{shard.stat().st_size}-v{_STORE_FORMAT}"
+            stat = shard.stat()
+            part = cache / f"{shard.stem}-{stat.st_size}-{stat.st_mtime_ns}-v{_STORE_FORMAT}"
             if not part.with_suffix(".json").exists():
                 _decode_shard(shard, part)
             parts.append(_StorePart.open(part))

@@ -92,6 +92,7 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
     ONNX Runtime does not reproduce the torch module.
     """
+    out = out.resolve()
     if out.exists() and not (out / CONFIG_NAME).exists():
         raise SaomError(f"{out}: exists and is no bundle; give another folder")
     temporary = out.with_name(out.name + ".part")
@@ -107,9 +108,12 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     mapping = replace(config, files=files).to_mapping()
     (temporary / CONFIG_NAME).write_text(yaml.safe_dump(mapping, sort_keys=False, width=120))
     check_parity(outputs, runtimes.create(temporary, load_config(temporary)).run(inputs))
+    replaced = out.with_name(out.name + ".old")
+    shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():
-        shutil.rmtree(out)
+        os.replace(out, replaced)
     os.replace(temporary, out)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> None:

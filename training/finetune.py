@@ -145,6 +145,11 @@ class WholeObjects(lightning.LightningModule):
         parts["objectness"] = losses.objectness_focal(objectness, batch.objectness)
         weights = asdict(self.config.loss)
         loss = torch.stack([weights[name] * parts[name] for name in weights]).sum()
+        if not torch.isfinite(loss):  # a checkpoint of such weights would overwrite the last good one
+            values = {name: value.item() for name, value in parts.items()}
+            raise SaomError(
+                f"loss is {loss.item()} at batch {self.trainer.global_step} ({values}); lower learning_rate"
+            )
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
         self.log("loss", loss, prog_bar=True)
         self.log("iou", parts["iou"], prog_bar=True)
@@ -263,8 +268,10 @@ def main(args: argparse.Namespace) -> int:
     record = {"frames": len(train_store), "seed": config.seed, "commit": current_commit(), "config": plain(config)}
     module = WholeObjects(config, total, record)
     if args.init:
-        module.model.load_state_dict(load_checkpoint(args.init)[0].state_dict())
+        module.model.load_state_dict(_load_same_model(args.init, config).state_dict())
     last = out / "last.ckpt"
+    if last.exists():
+        _load_same_model(last, config)
     trainer = make_trainer(config, out, total)
     trainer.fit(
         module,
@@ -275,6 +282,14 @@ def main(args: argparse.Namespace) -> int:
     trainer.save_checkpoint(last)
     print(f"trained: {last}")
     return 0
+
+
+def _load_same_model(path: Path, config: FinetuneConfig) -> SmallSam:
+    """The model of a checkpoint. SaomError where it is damaged or not of the shape that the configuration asks for."""
+    model, _ = load_checkpoint(path)
+    if model.config != config.model:
+        raise SaomError(f"{path}: has {model.config}, the configuration {config.model}; use its model or another --out")
+    return model
 
 
 def make_trainer(config: FinetuneConfig, out: Path, total_batches: int) -> lightning.Trainer:

@@ -1,5 +1,7 @@
 """A whole training run in seconds: loader, steps, checkpoint, resume, export, and the exported bundle against torch."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
 from training.dataset import Augmentation, FrameStore, Stage, TrainingBatches, augment_geometry, augment_look
 from training.export import check_parity, load_checkpoint_segmenter
+from training.finetune import WholeObjects
 from training.finetune import load_config as load_run
 from training.prompts import PromptSampling
 from training.sam.checkpoint import load_checkpoint
@@ -93,8 +96,6 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, data):
 
 
 def test_training_lowers_the_loss(data):
-    from training.finetune import WholeObjects
-
     store = FrameStore(data[0], show_progress=False)
     torch.manual_seed(0)
     run = load_run(write_run(data[0], data))
@@ -208,6 +209,33 @@ def test_user_mistakes_exit_2_without_a_traceback(tmp_path, data, capsys):
     assert main(["finetune", "--config", "x" * 300]) == 2
     assert main(["export", "--checkpoint", "no.ckpt", "--out", str(tmp_path / "b"), "--image", "no.png"]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_run_of_another_model_is_neither_continued_nor_overwritten(tmp_path, data, checkpoint, capsys):
+    other = write_run(tmp_path, data, model={"encoder_channels": [16, 16, 16, 16], "embedding_dim": 64})
+    before = checkpoint.read_bytes()
+    assert main(["finetune", "--config", str(other), "--out", str(checkpoint.parent)]) == 2
+    assert main(["finetune", "--config", str(other), "--out", str(tmp_path / "new"), "--init", str(checkpoint)]) == 2
+    assert capsys.readouterr().err.count("use its model or another --out") == 2
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_damaged_run_is_not_continued(tmp_path, data, checkpoint, capsys):
+    damaged = tmp_path / "last.ckpt"
+    damaged.write_bytes(checkpoint.read_bytes()[:1000])
+    assert main(["finetune", "--config", str(write_run(tmp_path, data)), "--out", str(tmp_path)]) == 2
+    assert "last.ckpt: not a readable checkpoint" in capsys.readouterr().err
+
+
+def test_training_stops_before_broken_weights_are_saved(data):
+    module = WholeObjects(load_run(write_run(data[0], data)), 100, {})
+    module.trainer = SimpleNamespace(global_step=7)
+    torch.nn.init.constant_(module.model.score_head.layers[-1].bias, float("nan"))
+    batch = TrainingBatches(
+        FrameStore(data[0], show_progress=False), [Stage(64, 64, 100, 2)], Augmentation(), PromptSampling(), 0
+    ).batch(0)
+    with pytest.raises(SaomError, match=r"loss is nan at batch 7 .*lower learning_rate"):
+        module.training_step(batch, 0)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, checkpoint):
