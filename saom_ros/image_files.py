@@ -44,13 +44,7 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            try:
-                found = sorted(child for child in path.iterdir() if _is_input(child))
-            except OSError as error:
-                raise SaomError(f"{path}: cannot be read: {error.strerror}") from None
-            if not found:
-                raise SaomError(f"{path}: no image in this folder; expected files with {', '.join(IMAGE_SUFFIXES)}")
-            files += found
+            files += files_in(path)
         elif path.is_file():
             files.append(path)
         elif path.exists():
@@ -59,6 +53,21 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
             raise SaomError(f"{path}: no such file or folder")
     _refuse_equal_stems(files)
     return files
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Images and videos of a folder (not of its subfolders) in name order; our own results are left out.
+
+    Raises `SaomError` for a folder that cannot be read or holds none.
+    """
+    try:
+        found = sorted(child for child in folder.iterdir() if _is_input(child))
+    except OSError as error:
+        raise SaomError(f"{folder}: cannot be read: {error.strerror}") from None
+    if not found:
+        expected = ", ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)
+        raise SaomError(f"{folder}: no images in this folder; expected files ending in {expected}")
+    return found
 
 
 def read_frames(path: Path) -> Iterator[Frame]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from saom_ros.image_files import IMAGE_SUFFIXES, RESULT_SUFFIXES, VIDEO_SUFFIXES, is_video, open_video, read_frames
+from saom_ros.image_files import files_in, is_video, open_video, read_frames
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 """The image sequence that ships with the package, rendered by the rooms simulator."""
@@ -58,26 +58,11 @@ def open_source(source: str, warn: Callable[[str], None]) -> Source:
         raise SourceError(f"{source}: cannot be read: {error.strerror}") from None
     if not found:
         raise SourceError(f"{source}: no such file or folder; expected sample, camera:N, or a folder, image or video")
-    return Files(_files_in(path) if path.is_dir() else [path], warn)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Images and videos of a folder (not of its subfolders) in name order."""
-    suffixes = IMAGE_SUFFIXES + VIDEO_SUFFIXES
     try:
-        files = sorted(
-            path
-            for path in folder.iterdir()
-            if path.name.lower().endswith(suffixes)
-            and not path.name.lower().endswith(RESULT_SUFFIXES)
-            and not path.name.startswith(".")
-            and path.is_file()
-        )
-    except OSError as error:
-        raise SourceError(f"{folder}: cannot be read: {error.strerror}") from None
-    if not files:
-        raise SourceError(f"{folder}: no images in this folder; expected files ending in {', '.join(suffixes)}")
-    return files
+        files = files_in(path) if path.is_dir() else [path]
+    except SaomError as error:
+        raise SourceError(str(error)) from None
+    return Files(files, warn)
 
 
 class Files:

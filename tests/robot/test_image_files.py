@@ -110,7 +110,7 @@ def test_a_folder_gives_its_images_and_videos_in_name_order(tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(SaomError, match=r"no image in this folder; expected files with \.jpg"):
+    with pytest.raises(SaomError, match=r"no images in this folder; expected files ending in \."):
         find_inputs([tmp_path])
 
 
