@@ -28,8 +28,7 @@ from tqdm import tqdm
 from saom_ros.errors import SaomError
 from training.shards import ShardWriter, count_samples
 from training.sheet import write_sheet
-from training.simulators.base import SceneSkippedError, Simulator
-from training.simulators.rooms.scene import SPLITS
+from training.simulators.base import SPLITS, SceneSkippedError, Simulator
 
 _RECORD = "collect.json"
 _SCENES_PER_SHARD = 10_000

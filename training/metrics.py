@@ -171,8 +171,8 @@ def summarize(frames: Sequence[FrameScores]) -> dict[str, float]:
     object_count = sum(len(frame.best_iou) for frame in frames)
     if object_count == 0:
         raise ValueError(
-            f"the {len(frames)} frames hold no object of at least {MIN_OBJECT_AREA} visible pixels (in 512 x 384); "
-            "evaluate on frames with objects"
+            f"the {len(frames)} frames hold no object that is large enough to count; evaluate on frames with objects, "
+            f"or lower the smallest area that counts (default: {MIN_OBJECT_AREA} visible pixels in 512 x 384)"
         )
     best = np.concatenate([frame.best_iou for frame in frames])
     predicted_best = np.concatenate([frame.prediction_best_iou for frame in frames])

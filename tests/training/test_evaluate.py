@@ -201,7 +201,7 @@ def test_bad_input_is_one_clear_line_and_exit_2(bundle, data, tmp_path, capsys):
         (("--model", bundle, "--data", tmp_path / "nowhere"), "nowhere does not exist"),
         (("--model", bundle, "--data", empty), "holds no *.tar shard"),
         (("--model", bundle, "--data", broken), shard.name),
-        (("--model", bundle, "--data", bare), "no object of at least 100 visible pixels"),
+        (("--model", bundle, "--data", bare), "no object that is large enough to count"),
         (("--model", bundle, "--data", bare, "--choose-thresholds"), "no object"),
         (("--model", tmp_path / "none.ckpt", "--data", data), "none.ckpt does not exist"),
         (("--model", empty, "--data", data), "empty"),

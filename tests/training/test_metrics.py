@@ -241,7 +241,7 @@ def test_frames_without_objects_count_against_precision_and_not_for_recall():
 
 def test_no_object_at_all_is_refused():
     nothing = np.zeros((HEIGHT, WIDTH), np.uint16)
-    with pytest.raises(ValueError, match="no object of at least 100 visible pixels"):
+    with pytest.raises(ValueError, match="no object that is large enough to count"):
         summarize([score_frame(nothing, nothing)])
     with pytest.raises(ValueError, match="no object"):
         metrics.objective([score_frame(nothing, nothing)])

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 FRAME_SCHEMA = 1
 
+SPLITS = ("train", "val", "test")
+"""Which frames a model may see: train to learn from, val to choose settings on, test for figures only."""
+
 
 class SceneSkippedError(Exception):
     """This scene gives no frames, and never will: the same seed fails the same way. Take the next scene."""

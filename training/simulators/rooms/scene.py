@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "val", "test")
+from training.simulators.base import SPLITS
+
 """Order is part of the data format: the index of a split is the first word of its scenes' seeds."""
 
 IDENTITY = np.eye(3)
