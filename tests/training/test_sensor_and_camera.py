@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hand_made_scene as hand
 import numpy as np
 import pytest
@@ -106,6 +108,12 @@ def test_one_object_may_fill_a_closeup_only() -> None:
     filled = [[1] * 4, [1] * 4, [1, 1, 2, 3]]
     assert is_worth_learning(truth(filled), CLOSE_VIEW, wanted=10)
     assert not is_worth_learning(truth(filled), ROOM_VIEW, wanted=2)
+
+
+def test_a_table_may_fill_the_frame_behind_what_stands_on_it() -> None:
+    table = [[1] * 4, [1, 2, 1, 3], [1, 1, 1, 1]]
+    assert is_worth_learning(truth(table), replace(ROOM_VIEW, kind="tabletop"), wanted=3)
+    assert not is_worth_learning(truth(table), ROOM_VIEW, wanted=3)
 
 
 def test_view_out_of_the_room_is_dropped() -> None:

@@ -24,10 +24,18 @@ _VIEW_SHARES: dict[ViewKind, float] = {
     "tabletop": 0.14,
     "closeup": 0.12,
 }
+_CROWDED_VIEW_SHARES: dict[ViewKind, float] = {
+    "room": 0.08,
+    "object": 0.25,
+    "furniture": 0.05,
+    "tabletop": 0.47,
+    "closeup": 0.15,
+}
+"""The same for scenes built around crowded surfaces, whose surroundings are bare."""
 _WALL_CLEARANCE = 0.12
 _OBJECT_CLEARANCE = 0.08
 _ATTEMPTS = 60
-_FOCUS_SHARE = 0.6
+_FOCUS_SHARE = 0.8
 """Share of tabletop views that look at one of the scene's own places of interest."""
 
 
@@ -111,7 +119,8 @@ class ViewSampler:
 
     def sample(self) -> View | None:
         """One view, or None when the room leaves no place for a camera."""
-        kinds, shares = list(_VIEW_SHARES), np.array(list(_VIEW_SHARES.values()))
+        table = _CROWDED_VIEW_SHARES if self._scene.focus else _VIEW_SHARES
+        kinds, shares = list(table), np.array(list(table.values()))
         for _ in range(_ATTEMPTS):
             view = self._propose(kinds[self._rng.choice(len(kinds), p=shares / shares.sum())])
             if view is not None and self._is_free(view):
