@@ -216,7 +216,7 @@ def test_a_senseless_stamp_does_not_end_the_node(peer, running, sec, nanosec):
     message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
 
     assert segment(peer, masks, message).header == message.header
-    assert labels_of(segment(peer, masks, harness.image_message(rgb, stamp=80))).max() == 4
+    assert labels_of(segment(peer, masks, harness.image_message(rgb, stamp=69))).max() == 4
     assert process.running
 
 

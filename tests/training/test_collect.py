@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,9 @@ def test_stopped_run_keeps_its_shards_and_resumes_to_the_same_bytes(
     size = ["--width", "32", "--height", "32"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
     command = [sys.executable, str(script), "collect", *options, *size, "--out", str(stopped)]
-    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell's background job ignores SIGINT, and so would the programs that it starts.
+    restore = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=restore)
     deadline = time.monotonic() + 60
     while not digests(stopped) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
