@@ -1,10 +1,13 @@
 """Package metadata: ament_python for colcon, and a plain wheel for pip (Humble's setuptools ignores ``[project]``)."""
 
+import re
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "saom_ros"
+VERSION = re.findall(r'^__version__ = "(.+)"', (Path(__file__).parent / PACKAGE / "__init__.py").read_text(), re.M)[0]
 
 ROBOT = [
     "numpy>=1.21",
@@ -45,7 +48,7 @@ DEV = [
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version=VERSION,
     description="Whole-object masks for robots: SAM fine-tuned in simulation (SAOM), as a ROS 2 node",
     long_description="See the README of the repository.",
     author="saom_ros developers",

@@ -29,6 +29,7 @@ from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
 from training.sam.small import EMBEDDING_STRIDE
 
 OPSET = 17
+MODEL_VERSION = "0.1.0"
 MAX_PROMPTS = 96
 MAX_INSTANCES = 64
 THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
@@ -70,7 +71,7 @@ def everything_mode(checkpoint: Path, height: int = 0, width: int = 0) -> tuple[
     instances = min(MAX_INSTANCES, prompts)
     config = BundleConfig(
         name=f"saom-{training['config']['name']}",
-        version="0.1.0",
+        version=MODEL_VERSION,
         family=described["family"],
         decoding="joint",
         input=size,
@@ -161,7 +162,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, required=True, help="picture for the golden pair, e.g. a rendered frame")
     parser.add_argument("--size", metavar="WxH", help="input size in px, multiples of 32 (default: training's last)")
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
-    parser.add_argument("--model-version", default="0.1.0", help="version of the model")
+    parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
     parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
     parser.add_argument("--card", type=Path, help="model card (Markdown) to ship as the bundle's README.md")
 

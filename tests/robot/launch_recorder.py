@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,11 @@ PROCESS_KEYWORDS = {
 """Keyword arguments of launch.actions.ExecuteProcess and launch.action.Action that Node hands on."""
 
 
-class Substitution:
+class Substitution(ABC):
     """Something that becomes text when the launch runs."""
 
-    def perform(self, configurations: Mapping[str, str]) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def perform(self, configurations: Mapping[str, str]) -> str: ...
 
 
 @dataclass
