@@ -272,8 +272,7 @@ def prompts_and_targets(
     """Mask-cell labels, points, their instance ids and the objectness target (see ``Batch``) of one letterboxed label
     map.
     """
-    rows, cols = box.input_height // EMBEDDING_STRIDE, box.input_width // EMBEDDING_STRIDE
-    grid = grid_points(rows, cols, box)
+    grid = _embedding_grid(box)
     assignment = assign_grid_points(labels, grid, sampling.min_area)
     points, ids = sample_prompts(assignment, labels, grid, sampling, random)
     objectness = objectness_target(assignment, labels, EMBEDDING_STRIDE)
@@ -284,8 +283,7 @@ def assigned_batch(rgb: NDArray[np.uint8], instances: NDArray[np.uint16], height
     """One whole frame, letterboxed, with every object asked at its assigned grid point (a batch of one)."""
     box = Letterbox.fit(instances.shape[0], instances.shape[1], height, width)
     labels = letterbox_labels(instances, box)
-    grid = grid_points(height // EMBEDDING_STRIDE, width // EMBEDDING_STRIDE, box)
-    assignment = assign_grid_points(labels, grid, PromptSampling.min_area)
+    assignment = assign_grid_points(labels, _embedding_grid(box), PromptSampling.min_area)
     return Batch(
         torch.from_numpy(letterbox_image(rgb, box)).permute(2, 0, 1)[None],
         torch.from_numpy(_mask_cells(labels, box))[None],
@@ -293,6 +291,11 @@ def assigned_batch(rgb: NDArray[np.uint8], instances: NDArray[np.uint16], height
         torch.from_numpy(assignment.ids)[None],
         torch.from_numpy(objectness_target(assignment, labels, EMBEDDING_STRIDE))[None],
     )
+
+
+def _embedding_grid(box: Letterbox) -> NDArray[np.float32]:
+    """The grid of everything mode, one point per embedding cell: float32 (P, 2), xy input px."""
+    return grid_points(box.input_height // EMBEDDING_STRIDE, box.input_width // EMBEDDING_STRIDE, box)
 
 
 def _mask_cells(labels: NDArray, box: Letterbox) -> NDArray[np.int32]:
@@ -315,3 +318,13 @@ def stage_of(stages: Sequence[Stage], batch: int, world_size: int = 1) -> Stage:
         if batch < 0:
             return stage
     return stages[-1]
+
+
+def images_seen(stages: Sequence[Stage], batches: int, world_size: int = 1) -> int:
+    """Images that all processes together have seen after so many batches of each."""
+    images = 0
+    for stage in stages:
+        here = min(batches, stage_batches(stage, world_size))
+        images += here * stage.batch_size * world_size
+        batches -= here
+    return images

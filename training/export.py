@@ -127,9 +127,7 @@ def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> Non
         torch.onnx.export(
             module, example, path, input_names=INPUT_NAMES, output_names=OUTPUT_NAMES, opset_version=OPSET, dynamo=False
         )
-    graph = onnx.load(path)
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
 def everything_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:

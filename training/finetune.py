@@ -32,8 +32,8 @@ from training.dataset import (
     Stage,
     TrainingBatches,
     assigned_batch,
+    images_seen,
     stage_batches,
-    stage_of,
 )
 from training.prompts import PromptSampling
 from training.sam.checkpoint import describe, load_checkpoint
@@ -194,13 +194,9 @@ class WholeObjects(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the model and the run in plain values, so that the file can be read without running code."""
-        images = sum(
-            stage_of(self.config.stages, i, self.trainer.world_size).batch_size for i in range(self.trainer.global_step)
-        )
-        checkpoint["saom"] = describe(
-            self.model,
-            {**self.record, "images_seen": images * self.trainer.world_size, "batches": self.trainer.global_step},
-        )
+        batches = self.trainer.global_step
+        images = images_seen(self.config.stages, batches, self.trainer.world_size)
+        checkpoint["saom"] = describe(self.model, {**self.record, "images_seen": images, "batches": batches})
 
 
 def whole_object_losses(decoded: Decoded, labels: Tensor, ids: Tensor) -> dict[str, Tensor]:
