@@ -133,9 +133,10 @@ class Pairing(Generic[Image, Depth]):
         has paired.
         """
         with self._lock:
-            if self._unpaired is None or self.paired != self._paired_before:
-                self._paired_before = self.paired
-                self._unpaired_since, self._said = None, False
+            if self.paired != self._paired_before:
+                self._paired_before, self._unpaired_since, self._said = self.paired, None, False
+            if self._unpaired is None:
+                self._unpaired_since = None
             elif self._unpaired_since is None:
                 self._unpaired_since = now
             elif not self._said and now - self._unpaired_since >= UNPAIRED_SECONDS:
@@ -147,6 +148,7 @@ class Pairing(Generic[Image, Depth]):
         """Forget all images and stamps, for example because nobody wants pairs any more."""
         with self._lock:
             self._forget()
+            self._unpaired_since, self._said = None, False
 
     def _pair(self, image: Image, depth: Depth) -> Pair[Image, Depth]:
         self._waiting = self._unpaired = None
