@@ -43,3 +43,10 @@ def detections_message(messages: ModuleType, instances: Instances, classes: Sequ
         detection.results.append(hypothesis)
         array.detections.append(detection)
     return array
+
+
+def label_info_message(messages: ModuleType, classes: Sequence[str]) -> Any:
+    """Class names by index, as a `vision_msgs/LabelInfo`; empty for a model that knows no classes."""
+    return messages.LabelInfo(
+        class_map=[messages.VisionClass(class_id=index, class_name=name) for index, name in enumerate(classes)]
+    )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from saom_ros.nodes.frames import FrameStatistics, RecentFrames
 
@@ -21,7 +21,7 @@ PROBLEM_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Health:
-    """A snapshot of the node. Times are seconds of a monotonic clock."""
+    """A snapshot of one camera of the node. Times are seconds of a monotonic clock."""
 
     state: str
     """Lifecycle state: unconfigured, inactive, active."""
@@ -31,22 +31,28 @@ class Health:
     """Name of the inference runtime, or empty."""
     failure: str
     """Why the last configure failed, or empty."""
-    counts: FrameStatistics
-    recent: RecentFrames
-    wanted: bool
+    counts: FrameStatistics = field(default_factory=FrameStatistics)
+    recent: RecentFrames = field(default_factory=RecentFrames)
+    wanted: bool = False
     """Whether anybody subscribes to a result."""
-    topic: str
+    on_demand: bool = False
+    """Whether frames are segmented only for callers of `~/trigger`."""
+    topic: str = ""
     """Resolved name of the image topic."""
-    publishers: int
+    publishers: int = 0
     """Nodes that publish on it."""
-    quiet: float
+    quiet: float = 0.0
     """Seconds since the last image, or since activation."""
-    problem: str
+    problem: str = ""
     """The last frame that could not be used, and why; or empty."""
-    problem_age: float
+    problem_age: float = 0.0
     """Seconds since then."""
-    notes: tuple[str, ...]
-    """Lasting remarks: unknown parameters, incompatible QoS."""
+    target: str = ""
+    """What became of the target asked for."""
+    ids_reset: str = ""
+    """Why the object ids last began anew, or empty."""
+    notes: tuple[str, ...] = ()
+    """Lasting remarks: unknown parameters, incompatible QoS, odd stamps."""
 
 
 def level_and_message(health: Health) -> tuple[int, str]:
@@ -62,6 +68,8 @@ def level_and_message(health: Health) -> tuple[int, str]:
     if health.problem and health.problem_age <= PROBLEM_SECONDS:
         # A bad frame among good ones is a warning; nothing but bad ones is a failure.
         return (WARN if health.recent.rate > 0.0 else ERROR), health.problem
+    if health.on_demand:
+        return OK, "on demand: segmenting what ~/trigger asks for"
     if not health.wanted:
         return OK, "idle: nobody subscribes to a result"
     return OK, f"segmenting {health.recent.rate:.1f} frames/s"
@@ -83,6 +91,8 @@ def key_values(health: Health) -> dict[str, str]:
         "rejected_frames": str(health.counts.rejected),
         "unwanted_frames": str(health.counts.unwanted),
         "last_problem": f"{health.problem_age:.0f} s ago: {health.problem}" if health.problem else "none",
+        "target": health.target or "none",
+        "ids_reset": health.ids_reset or "never",
         "notes": "; ".join(health.notes) or "none",
     }
 

@@ -8,42 +8,44 @@ from __future__ import annotations
 import statistics
 import threading
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Frame = TypeVar("Frame")
 
 
-class NewestFrame(Generic[Frame]):
-    """A mailbox with room for one frame between the thread that receives and the thread that computes.
+class NewestFrames(Generic[Frame]):
+    """A mailbox with room for one frame per source, between the thread that receives and the thread that computes.
 
-    A frame that arrives before the last one was taken replaces it: results are about now, never about a backlog.
+    A frame that arrives before the last one of its source was taken replaces it: results are about now, never about a
+    backlog. Sources take turns: a source that was served queues up behind those that wait.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._frame: Frame | None = None
+        self._frames: dict[Hashable, Frame] = {}
         self._closed = False
 
-    def put(self, frame: Frame) -> bool:
-        """Leave a frame. Returns whether an older one that was never taken had to go for it."""
+    def put(self, source: Hashable, frame: Frame) -> bool:
+        """Leave a frame. Returns whether an older one of the same source, never taken, had to go for it."""
         with self._condition:
-            dropped = self._frame is not None
-            self._frame = frame
+            dropped = source in self._frames
+            self._frames[source] = frame  # a dict keeps the place of a key that it has: the turn stays
             self._condition.notify()
             return dropped
 
     def take(self) -> Frame | None:
-        """Wait for a frame and take it; None once the mailbox is closed."""
+        """Wait for a frame and take the one whose source waits longest; None once the mailbox is closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._closed or self._frame is not None)
-            frame, self._frame = self._frame, None
-            return None if self._closed else frame
+            self._condition.wait_for(lambda: self._closed or self._frames)
+            return None if self._closed else self._frames.pop(next(iter(self._frames)))
 
     def close(self) -> None:
         """Wake the taker with None, now and ever after."""
         with self._condition:
             self._closed = True
+            self._frames.clear()
             self._condition.notify_all()
 
 
@@ -117,11 +119,11 @@ class FrameStatistics:
 class RecentFrames:
     """Figures over the last seconds; None where there was no frame."""
 
-    rate: float
+    rate: float = 0.0
     """Published frames per second (Hz)."""
-    inference: float | None
+    inference: float | None = None
     """Median seconds from image to instances."""
-    latency: float | None
+    latency: float | None = None
     """Median seconds from the image's stamp to publishing."""
 
 

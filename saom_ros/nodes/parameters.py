@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +18,12 @@ from saom_ros.errors import SaomError
 from saom_ros.nodes.images import COLOR_ENCODINGS
 from saom_ros.runtimes import AUTO, RUNTIMES
 from saom_ros.segmenter import DEFAULT_MIN_AREA
+
+CONTINUOUS, ON_DEMAND = "continuous", "on_demand"
+"""Modes: every frame that somebody wants, or only what `~/trigger` asks for."""
+
+RAW, COMPRESSED = "raw", "compressed"
+"""Transports of the images that come in."""
 
 FROM_BUNDLE = -1.0
 """Value of a threshold parameter that stands for the model bundle's own threshold."""
@@ -57,6 +64,12 @@ class SegmentParameters:
         AUTO, "Inference runtime; auto: the best one found on this machine", choices=(AUTO, *RUNTIMES)
     )
     threads: int = _parameter(0, "CPU threads for inference; 0: as many as the runtime likes", lowest=0, highest=1024)
+    mode: str = _parameter(
+        CONTINUOUS,
+        "continuous: segment every frame in time; on_demand: only the next frame after a call of ~/trigger",
+        choices=(CONTINUOUS, ON_DEMAND),
+        live=True,
+    )
     max_rate: float = _parameter(
         0.0,
         "Segment at most this many frames per second (Hz); 0: every frame in time",
@@ -88,11 +101,38 @@ class SegmentParameters:
         highest=2**31 - 1,
         live=True,
     )
+    track: bool = _parameter(
+        True, "Keep the ids of objects from frame to frame; false: number the objects of each frame anew", live=True
+    )
+    points_stride: int = _parameter(
+        1, "~/points has a point for every n-th pixel of every n-th row", lowest=1, highest=64, live=True
+    )
+    sync_tolerance: float = _parameter(
+        0.02,
+        "Largest difference of the stamps of image and depth (s); 0: equal stamps only",
+        lowest=0,
+        highest=10,
+        live=True,
+    )
+    trigger_timeout: float = _parameter(
+        5.0, "How long a call of ~/trigger waits for its mask (s)", lowest=0.1, highest=3600, live=True
+    )
+    image_transport: str = _parameter(
+        RAW,
+        "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage on the image topic's name + /compressed",
+        choices=(RAW, COMPRESSED),
+    )
+    cameras: tuple[str, ...] = _parameter(
+        ("",),
+        "Names of the cameras that share the model: [front, wrist] reads front/image and writes ~/front/instance_mask; "
+        "['']: one camera without a name",
+    )
     autostart: bool = _parameter(
         True, "Configure and activate by itself; false: wait for a lifecycle manager", read_only=True
     )
 
     def __post_init__(self) -> None:
+        _check_cameras(self.cameras)
         for name, value in self._thresholds().items():
             if FROM_BUNDLE < value < 0.0:
                 raise ParameterError(
@@ -129,7 +169,7 @@ class ImageSourceParameters:
     encoding: str = _parameter("rgb8", "Encoding of the images", choices=COLOR_ENCODINGS, read_only=True)
 
 
-_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text", tuple: "a list of texts"}
 
 Parameters = TypeVar("Parameters", SegmentParameters, ImageSourceParameters)
 
@@ -145,6 +185,8 @@ def checked(cls: type, name: str, value: Any) -> Any:
     limits = limits_of(cls)[name]
     if kind is float and type(value) is int:
         value = float(value)
+    if kind is tuple and isinstance(value, (list, tuple)) and all(type(item) is str for item in value):
+        value = tuple(value)
     if type(value) is not kind:
         raise ParameterError(f"{name} is {value!r} ({type(value).__name__}); it must be {_KINDS[kind]}")
     if limits.lowest is not None and limits.highest is not None and not limits.lowest <= value <= limits.highest:
@@ -190,6 +232,19 @@ def resolve(cls: type[Parameters], overrides: Mapping[str, Any]) -> tuple[Parame
     return cls(**values), problems
 
 
+def _check_cameras(names: tuple[str, ...]) -> None:
+    """Camera names become parts of topic names; they must differ, and one without a name must be the only one."""
+    if not names:
+        raise ParameterError("cameras is empty; name at least one camera, or [''] for a single one without a name")
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name) and names != ("",):
+            raise ParameterError(
+                f"cameras has {name!r}; a name must begin with a letter and have letters, digits and single _ only"
+            )
+    if len(set(names)) < len(names):
+        raise ParameterError(f"cameras is {list(names)}; each name may be there once")
+
+
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 """Parameters that rclpy declares on every node."""
 
@@ -213,6 +268,7 @@ def declare(node: Any, values: SegmentParameters | ImageSourceParameters) -> Non
 
     for name, limits in limits_of(type(values)).items():
         value = getattr(values, name)
+        value = list(value) if isinstance(value, tuple) else value
         descriptor = ParameterDescriptor(description=limits.description, read_only=limits.read_only)
         if limits.choices:
             descriptor.additional_constraints = f"one of {', '.join(limits.choices)}"

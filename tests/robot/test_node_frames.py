@@ -5,20 +5,33 @@ import threading
 import pytest
 
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN, Health, key_values, level_and_message
-from saom_ros.nodes.frames import FrameStatistics, NewestFrame, RateLimit, RecentFrames
+from saom_ros.nodes.frames import FrameStatistics, NewestFrames, RateLimit, RecentFrames
 from saom_ros.nodes.worker import Worker
 
 
 def test_the_newest_frame_replaces_one_that_was_not_taken():
-    mailbox = NewestFrame()
-    assert not mailbox.put("old")
-    assert mailbox.put("new"), "an old frame was dropped"
+    mailbox = NewestFrames()
+    assert not mailbox.put("front", "old")
+    assert mailbox.put("front", "new"), "an old frame was dropped"
     assert mailbox.take() == "new"
-    assert not mailbox.put("next")
+    assert not mailbox.put("front", "next")
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one():
+    mailbox = NewestFrames()
+    taken = []
+    mailbox.put("slow", "slow")
+    for number in range(6):
+        mailbox.put("fast", f"fast {number}")
+        if number == 3:
+            mailbox.put("slow", "slow")
+        if number % 2:
+            taken.append(mailbox.take())
+    assert taken == ["slow", "fast 3", "slow"]
 
 
 def test_a_closed_mailbox_wakes_its_taker():
-    mailbox = NewestFrame()
+    mailbox = NewestFrames()
     taken = []
     taker = threading.Thread(target=lambda: taken.append(mailbox.take()))
     taker.start()
@@ -36,9 +49,9 @@ def test_a_slow_worker_segments_the_newest_frame_next():
         return frame
 
     worker = Worker(work, woken.release)
-    worker.put(1)
+    worker.put("camera", 1)
     assert started.wait(10)
-    dropped = [worker.put(frame) for frame in (2, 3, 4)]
+    dropped = [worker.put("camera", frame) for frame in (2, 3, 4)]
     go_on.set()
     assert woken.acquire(timeout=10)
     assert woken.acquire(timeout=10)
@@ -57,9 +70,9 @@ def test_a_stopped_worker_leaves_waiting_frames_alone():
         assert go_on.wait(10)
 
     worker = Worker(work, lambda: None)
-    worker.put(1)
+    worker.put("camera", 1)
     assert started.wait(10)
-    worker.put(2)
+    worker.put("camera", 2)
     assert not worker.stop(0.01), "the frame in work is still in work"
     go_on.set()
     assert worker.stop(10)

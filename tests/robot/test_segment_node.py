@@ -3,7 +3,6 @@
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 
-from saom_ros.nodes import segment_node
+from saom_ros.nodes import pipeline
 from saom_ros.nodes.dds import isolated_environment, large_image_environment
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN
 from saom_ros.nodes.parameters import SegmentParameters
@@ -60,10 +59,13 @@ def start(peer, tmp_path):
 
 @pytest.fixture(scope="module")
 def running(peer, bundle, tmp_path_factory):
-    """One active node with the tiny bundle for all tests that do not change its state, and its masks."""
+    """One active node with the tiny bundle for all tests that do not change its state, and its masks.
+
+    It numbers the objects of each frame anew: these tests jump in time.
+    """
     log = tmp_path_factory.mktemp("log") / "segment_node.log"
     shipped = harness.ROOT / "config" / "segment.yaml"
-    process = harness.NodeProcess("segment_node", log, "--params-file", str(shipped), model=bundle)
+    process = harness.NodeProcess("segment_node", log, "--params-file", str(shipped), model=bundle, track=False)
     masks = peer.collect("segment_node/instance_mask")
     wait_until_wanted(peer, "segment_node")
     yield process, masks
@@ -83,14 +85,14 @@ def labels_of(mask: Image) -> np.ndarray:
     return np.frombuffer(mask.data, "<u2").reshape(mask.height, mask.width)
 
 
-def segment(peer, masks: list, message: Image) -> Image:
+def segment(peer, masks: list, message: Image, topic: str = "image") -> Image:
     """Publish an image, again every few seconds because the node's subscription is best effort; returns its mask."""
     deadline = time.monotonic()
 
     def answer():
         nonlocal deadline
         if time.monotonic() >= deadline:
-            peer.publish(message)
+            peer.publish(message, topic)
             deadline = time.monotonic() + 3.0
         return next((m for m in masks if m.header.stamp == message.header.stamp), None)
 
@@ -166,15 +168,16 @@ def test_the_overlay_is_drawn_only_for_a_subscriber(bundle, monkeypatch):
     def draw(*_):
         raise AssertionError("drawn for nobody")
 
-    monkeypatch.setattr(segment_node, "draw_overlay", draw)
-    node = SimpleNamespace(_segmenter=Segmenter.load(bundle), _settings=SegmentParameters(), _vision=None)
+    monkeypatch.setattr(pipeline, "draw_overlay", draw)
+    camera, segmenter = pipeline.Pipeline(vision=None), Segmenter.load(bundle)
     message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
 
-    def segment_for(*wanted: str) -> segment_node.Result:
-        return segment_node.SegmentNode._segment(node, segment_node.Frame(message, frozenset(wanted)))
+    def segment_for(*wanted: str) -> pipeline.Result:
+        return camera.segment(pipeline.Frame(1, message, frozenset(wanted), None), segmenter, SegmentParameters())
 
     assert list(segment_for("instance_mask").messages) == ["instance_mask"]
-    assert "drawn for nobody" in segment_for("overlay").problem
+    with pytest.raises(AssertionError, match="drawn for nobody"):
+        segment_for("overlay")
 
 
 # Bad input -------------------------------------------------------------------------------------------------------
@@ -406,10 +409,9 @@ def test_two_nodes_in_two_namespaces_do_not_mix(peer, start, bundle):
     for name in masks:
         wait_until_wanted(peer, f"{name}/segment_node")
     for stamp, name in enumerate(masks, start=100):
-        peer.publish(harness.image_message(rgb, stamp=stamp, frame_id=name), f"/{name}/image")
-    peer.spin_until(lambda: all(masks.values()), "a mask of each")
+        segment(peer, masks[name], harness.image_message(rgb, stamp=stamp, frame_id=name), f"/{name}/image")
     for stamp, name in enumerate(masks, start=100):
-        assert [(m.header.stamp.sec, m.header.frame_id) for m in masks[name]] == [(stamp, name)]
+        assert {(m.header.stamp.sec, m.header.frame_id) for m in masks[name]} == {(stamp, name)}
 
 
 # Image source ----------------------------------------------------------------------------------------------------
