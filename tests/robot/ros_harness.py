@@ -92,6 +92,12 @@ class Peer:
             self._executor.spin_once(timeout_sec=0.1)
         return value
 
+    def spin_for(self, seconds: float) -> None:
+        """Let messages come and go for a while."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
     # Topics
 
     def collect(self, topic: str, qos: QoSProfile | int = 10, kind: type = Image) -> list:
@@ -100,13 +106,32 @@ class Peer:
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
-    def publish(self, message: Image, topic: str = "image") -> None:
+    def publish(self, message, topic: str = "image") -> None:
         """Publish once a subscriber is there."""
         if topic not in self._publishers:
-            self._publishers[topic] = self.node.create_publisher(Image, topic, 5)
+            self._publishers[topic] = self.node.create_publisher(type(message), topic, 5)
         publisher = self._publishers[topic]
         self.spin_until(lambda: publisher.get_subscription_count() > 0, f"a subscriber of {topic}")
         publisher.publish(message)
+
+    def segment(self, masks: list, message, topic: str = "image") -> Image:
+        """Publish an image, again every few seconds because the subscription is best effort; returns its mask."""
+        deadline = time.monotonic()
+
+        def answer():
+            nonlocal deadline
+            if time.monotonic() >= deadline:
+                self.publish(message, topic)
+                deadline = time.monotonic() + 3.0
+            return next((m for m in masks if m.header.stamp == message.header.stamp), None)
+
+        return self.spin_until(answer, f"a mask of the image on {topic}")
+
+    def wait_until_wanted(self, node: str) -> None:
+        """Wait until the node is active and has discovered the subscriber of a result."""
+        self.diagnostics(
+            node, lambda _, said, v: v["state"] == "active" and "idle" not in said, "activity and a subscriber"
+        )
 
     def subscribed_to(self, topic: str) -> int:
         return self.node.count_publishers(topic)
@@ -116,7 +141,7 @@ class Peer:
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
             values = {item.key: item.value for item in status.values}
-            self._diagnostics[status.name.split(":")[0]] = (status.level[0], status.message, values)
+            self._diagnostics[status.name.removesuffix(": segmentation")] = (status.level[0], status.message, values)
 
     def diagnostics(self, node: str, condition=lambda level, message, values: True, what: str = "diagnostics"):
         """(level, message, values) of the next diagnostics of a node for which the condition holds."""
@@ -126,13 +151,18 @@ class Peer:
     # Services
 
     def call(self, kind: type, service: str, request):
+        """The answer of a service."""
+        future = self.call_async(kind, service, request)
+        self.spin_until(future.done, f"an answer of {service}")
+        return future.result()
+
+    def call_async(self, kind: type, service: str, request):
+        """A Future of the answer of a service that is there."""
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
         client = self._clients[service]
         self.spin_until(client.service_is_ready, f"service {service}")
-        future = client.call_async(request)
-        self.spin_until(future.done, f"an answer of {service}")
-        return future.result()
+        return client.call_async(request)
 
     def state(self, node: str) -> str:
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
@@ -156,6 +186,13 @@ class Peer:
     def describe_parameters(self, node: str, names: list[str]):
         request = DescribeParameters.Request(names=names)
         return self.call(DescribeParameters, f"{node}/describe_parameters", request).descriptors
+
+
+def labels_of(mask: Image) -> np.ndarray:
+    """Object ids uint16 (H, W) of a mask image."""
+    assert mask.encoding == "mono16"
+    assert mask.step == 2 * mask.width
+    return np.frombuffer(mask.data, "<u2").reshape(mask.height, mask.width)
 
 
 def image_message(rgb: np.ndarray, encoding: str = "rgb8", stamp: int = 1, frame_id: str = "camera") -> Image:

@@ -1,8 +1,6 @@
 """The segmentation node as its users meet it: a process of its own, reached over real DDS."""
 
 import signal
-import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,14 +8,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_ros[ros]' or source a ROS 2")
 
-import rclpy
 import ros_harness as harness
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 
 from saom_ros.nodes import pipeline
-from saom_ros.nodes.dds import isolated_environment, large_image_environment
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN
 from saom_ros.nodes.parameters import SegmentParameters
 from saom_ros.segmenter import Segmenter
@@ -26,77 +22,18 @@ HEIGHT, WIDTH = 240, 320
 
 
 @pytest.fixture(scope="module")
-def peer():
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (isolated_environment() | large_image_environment()).items():
-            patch.setenv(name, value)
-        rclpy.init()
-        peer = harness.Peer()
-        yield peer
-        peer.close()
-        rclpy.shutdown()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    return write_tiny_bundle(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture
-def start(peer, tmp_path):
-    """Start node processes that are ended after the test."""
-    processes = []
-
-    def start(module: str, *ros_args: str, **keywords) -> harness.NodeProcess:
-        log = tmp_path / f"{module}_{len(processes)}.log"
-        processes.append(harness.NodeProcess(module, log, *ros_args, **keywords))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.stop()
-
-
-@pytest.fixture(scope="module")
-def running(peer, bundle, tmp_path_factory):
+def running(peer, tiny_bundle, tmp_path_factory):
     """One active node with the tiny bundle for all tests that do not change its state, and its masks.
 
     It numbers the objects of each frame anew: these tests jump in time.
     """
     log = tmp_path_factory.mktemp("log") / "segment_node.log"
     shipped = harness.ROOT / "config" / "segment.yaml"
-    process = harness.NodeProcess("segment_node", log, "--params-file", str(shipped), model=bundle, track=False)
+    process = harness.NodeProcess("segment_node", log, "--params-file", str(shipped), model=tiny_bundle, track=False)
     masks = peer.collect("segment_node/instance_mask")
-    wait_until_wanted(peer, "segment_node")
+    peer.wait_until_wanted("segment_node")
     yield process, masks
     process.stop()
-
-
-def wait_until_wanted(peer, node: str) -> None:
-    """Wait until the node is active and has discovered the subscriber of its mask."""
-    peer.diagnostics(
-        node, lambda _, said, v: v["state"] == "active" and "idle" not in said, "activity and a subscriber"
-    )
-
-
-def labels_of(mask: Image) -> np.ndarray:
-    assert mask.encoding == "mono16"
-    assert mask.step == 2 * mask.width
-    return np.frombuffer(mask.data, "<u2").reshape(mask.height, mask.width)
-
-
-def segment(peer, masks: list, message: Image, topic: str = "image") -> Image:
-    """Publish an image, again every few seconds because the node's subscription is best effort; returns its mask."""
-    deadline = time.monotonic()
-
-    def answer():
-        nonlocal deadline
-        if time.monotonic() >= deadline:
-            peer.publish(message, topic)
-            deadline = time.monotonic() + 3.0
-        return next((m for m in masks if m.header.stamp == message.header.stamp), None)
-
-    return peer.spin_until(answer, "a mask")
 
 
 # What comes out --------------------------------------------------------------------------------------------------
@@ -107,11 +44,11 @@ def test_the_mask_has_the_header_and_size_of_the_image_and_one_id_per_block(peer
     message = harness.image_message(rgb, stamp=11, frame_id="wrist_optical")
     message.header.stamp.nanosec = 123456789
 
-    mask = segment(peer, running[1], message)
+    mask = peer.segment(running[1], message)
 
     assert mask.header == message.header
     assert (mask.height, mask.width) == (HEIGHT, WIDTH)
-    labels = labels_of(mask)
+    labels = harness.labels_of(mask)
     ids = {int(np.bincount(labels[truth == k]).argmax()) for k in range(1, len(COLORS) + 1)}
     assert ids == {1, 2, 3, 4}
     for k in range(1, len(COLORS) + 1):
@@ -126,7 +63,7 @@ def test_colours_are_right_in_every_encoding(peer, running, encoding, objects):
     rgb[50:150, 60:200] = COLORS["yellow"]  # with red and blue swapped it would be cyan, which the model does not know
     stamp = 20 + ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"].index(encoding)
 
-    labels = labels_of(segment(peer, running[1], harness.image_message(rgb, encoding, stamp)))
+    labels = harness.labels_of(peer.segment(running[1], harness.image_message(rgb, encoding, stamp)))
 
     assert labels.max() == objects
     assert (labels[60:140, 70:190] == objects).all()
@@ -140,9 +77,9 @@ def test_rows_with_padding_are_read_by_their_step(peer, running):
     padded.step += 13
     padded.data = np.pad(rows, ((0, 0), (0, 13)), constant_values=255).tobytes()
 
-    first, second = segment(peer, running[1], plain), segment(peer, running[1], padded)
+    first, second = peer.segment(running[1], plain), peer.segment(running[1], padded)
 
-    assert labels_of(first).tolist() == labels_of(second).tolist()
+    assert harness.labels_of(first).tolist() == harness.labels_of(second).tolist()
 
 
 def test_the_overlay_is_the_image_with_drawn_objects(peer, running):
@@ -152,7 +89,7 @@ def test_the_overlay_is_the_image_with_drawn_objects(peer, running):
     stamps = iter(range(40, 60))
 
     def overlay():
-        segment(peer, running[1], harness.image_message(rgb, stamp=next(stamps)))
+        peer.segment(running[1], harness.image_message(rgb, stamp=next(stamps)))
         return overlays and overlays[-1]
 
     drawn = peer.spin_until(overlay, "an overlay")
@@ -164,12 +101,12 @@ def test_the_overlay_is_the_image_with_drawn_objects(peer, running):
     assert (pixels[truth == 1] != (0, 0, 255)).any(axis=1).mean() > 0.9, "objects are tinted"
 
 
-def test_the_overlay_is_drawn_only_for_a_subscriber(bundle, monkeypatch):
+def test_the_overlay_is_drawn_only_for_a_subscriber(tiny_bundle, monkeypatch):
     def draw(*_):
         raise AssertionError("drawn for nobody")
 
     monkeypatch.setattr(pipeline, "draw_overlay", draw)
-    camera, segmenter = pipeline.Pipeline(vision=None), Segmenter.load(bundle)
+    camera, segmenter = pipeline.Pipeline(vision=None), Segmenter.load(tiny_bundle)
     message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
 
     def segment_for(*wanted: str) -> pipeline.Result:
@@ -203,9 +140,9 @@ def test_bad_frames_are_reported_and_the_next_good_one_is_segmented(peer, runnin
         assert level in (WARN, ERROR)
         assert problem in said
 
-    good = segment(peer, masks, harness.image_message(rgb, stamp=61))
+    good = peer.segment(masks, harness.image_message(rgb, stamp=61))
 
-    assert labels_of(good).max() == 4
+    assert harness.labels_of(good).max() == 4
     assert process.running
     assert process.log().count("[ERROR]") <= 3, "throttled"
     assert "Traceback" not in process.log()
@@ -218,14 +155,14 @@ def test_a_senseless_stamp_does_not_end_the_node(peer, running, sec, nanosec):
     message = harness.image_message(rgb, stamp=0)
     message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
 
-    assert segment(peer, masks, message).header == message.header
-    assert labels_of(segment(peer, masks, harness.image_message(rgb, stamp=69))).max() == 4
+    assert peer.segment(masks, message).header == message.header
+    assert harness.labels_of(peer.segment(masks, harness.image_message(rgb, stamp=69))).max() == 4
     assert process.running
 
 
 def test_a_one_pixel_image_gets_a_one_pixel_mask(peer, running):
-    mask = segment(peer, running[1], harness.image_message(np.zeros((1, 1, 3), np.uint8), stamp=70))
-    assert (mask.height, mask.width, labels_of(mask).tolist()) == (1, 1, [[0]])
+    mask = peer.segment(running[1], harness.image_message(np.zeros((1, 1, 3), np.uint8), stamp=70))
+    assert (mask.height, mask.width, harness.labels_of(mask).tolist()) == (1, 1, [[0]])
 
 
 # Parameters ------------------------------------------------------------------------------------------------------
@@ -235,7 +172,7 @@ def test_a_threshold_takes_effect_with_the_next_frame(peer, running):
     rgb, _ = color_blocks(HEIGHT, WIDTH)
 
     def objects(stamp: int) -> int:
-        return int(labels_of(segment(peer, running[1], harness.image_message(rgb, stamp=stamp))).max())
+        return int(harness.labels_of(peer.segment(running[1], harness.image_message(rgb, stamp=stamp))).max())
 
     assert peer.set_parameter("segment_node", "score_threshold", 1.0) == ""
     assert objects(80) == 0
@@ -268,9 +205,11 @@ def test_parameters_describe_themselves(peer, running):
     assert "bundle" in model.description
 
 
-def test_wrong_values_and_unknown_keys_of_a_yaml_file_are_named(peer, start, bundle, tmp_path):
+def test_wrong_values_and_unknown_keys_of_a_yaml_file_are_named(peer, start, tiny_bundle, tmp_path):
     path = tmp_path / "wrong.yaml"
-    path.write_text(f"/**:\n  ros__parameters:\n    model: {bundle}\n    scor_threshold: 0.4\n    min_area: small\n")
+    path.write_text(
+        f"/**:\n  ros__parameters:\n    model: {tiny_bundle}\n    scor_threshold: 0.4\n    min_area: small\n"
+    )
     process = start("segment_node", "--params-file", str(path), "-r", "__node:=wrong")
 
     _, message, values = peer.diagnostics("wrong", lambda level, *_: level == ERROR)
@@ -310,7 +249,7 @@ def test_diagnostics_tell_rate_latency_and_model(peer, running):
 
     before = int(peer.diagnostics("segment_node")[2]["segmented_frames"])
     for _ in range(10):
-        segment(peer, running[1], message())
+        peer.segment(running[1], message())
     _, said, values = peer.diagnostics(
         "segment_node", lambda level, _, v: level == OK and int(v["segmented_frames"]) >= before + 10
     )
@@ -329,8 +268,8 @@ def test_a_subscriber_with_an_incompatible_qos_is_told_of(peer, running):
     peer.node.destroy_subscription(subscription)
 
 
-def test_nothing_is_segmented_while_nobody_subscribes(peer, start, bundle):
-    start("segment_node", "-r", "__node:=idle", "-r", "image:=idle_image", model=bundle)
+def test_nothing_is_segmented_while_nobody_subscribes(peer, start, tiny_bundle):
+    start("segment_node", "-r", "__node:=idle", "-r", "image:=idle_image", model=tiny_bundle)
     peer.diagnostics("idle", lambda _, __, values: values["state"] == "active")
 
     peer.publish(harness.image_message(color_blocks(HEIGHT, WIDTH)[0]), "idle_image")
@@ -343,8 +282,8 @@ def test_nothing_is_segmented_while_nobody_subscribes(peer, start, bundle):
 # Lifecycle -------------------------------------------------------------------------------------------------------
 
 
-def test_a_lifecycle_manager_leads_the_node_through_its_states(peer, start, bundle):
-    process = start("segment_node", "-r", "__node:=managed", model=bundle, autostart=False)
+def test_a_lifecycle_manager_leads_the_node_through_its_states(peer, start, tiny_bundle):
+    process = start("segment_node", "-r", "__node:=managed", model=tiny_bundle, autostart=False)
 
     assert peer.state("managed") == "unconfigured"
     assert peer.change_state("managed", "configure")
@@ -355,12 +294,12 @@ def test_a_lifecycle_manager_leads_the_node_through_its_states(peer, start, bund
     assert peer.state("managed") == "active"
 
     masks = peer.collect("managed/instance_mask")
-    wait_until_wanted(peer, "managed")
+    peer.wait_until_wanted("managed")
     rgb, _ = color_blocks(HEIGHT, WIDTH)
-    segment(peer, masks, harness.image_message(rgb, stamp=90))
+    peer.segment(masks, harness.image_message(rgb, stamp=90))
     assert peer.change_state("managed", "deactivate")
     assert peer.change_state("managed", "activate")
-    segment(peer, masks, harness.image_message(rgb, stamp=91))
+    peer.segment(masks, harness.image_message(rgb, stamp=91))
     assert peer.change_state("managed", "deactivate")
     assert peer.change_state("managed", "cleanup")
     assert peer.set_parameter("managed", "threads", 1) == "", "an unconfigured node takes it"
@@ -370,7 +309,7 @@ def test_a_lifecycle_manager_leads_the_node_through_its_states(peer, start, bund
     assert "Traceback" not in process.log()
 
 
-def test_a_corrupt_bundle_leaves_the_node_unconfigured_until_it_gets_a_good_one(peer, start, bundle, tmp_path):
+def test_a_corrupt_bundle_leaves_the_node_unconfigured_until_it_gets_a_good_one(peer, start, tiny_bundle, tmp_path):
     corrupt = write_tiny_bundle(tmp_path / "corrupt")
     with open(corrupt / "model.onnx", "ab") as graph:
         graph.write(b"damage")
@@ -382,7 +321,7 @@ def test_a_corrupt_bundle_leaves_the_node_unconfigured_until_it_gets_a_good_one(
     assert (values["state"], values["model"]) == ("unconfigured", "none")
     assert process.running
     assert f"{corrupt}/model.onnx" in process.log()
-    assert peer.set_parameter("corrupt", "model", str(bundle)) == ""
+    assert peer.set_parameter("corrupt", "model", str(tiny_bundle)) == ""
     assert peer.change_state("corrupt", "configure")
     assert peer.change_state("corrupt", "activate")
     level, _, values = peer.diagnostics("corrupt", lambda _, __, v: v["state"] == "active")
@@ -392,8 +331,8 @@ def test_a_corrupt_bundle_leaves_the_node_unconfigured_until_it_gets_a_good_one(
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
-def test_signals_end_the_node_with_status_zero(peer, start, bundle, signals):
-    process = start("segment_node", "-r", "__node:=signalled", model=bundle)
+def test_signals_end_the_node_with_status_zero(peer, start, tiny_bundle, signals):
+    process = start("segment_node", "-r", "__node:=signalled", model=tiny_bundle)
     peer.diagnostics("signalled", lambda _, __, values: values["state"] == "active")
     for number in signals:
         process.signal(number)
@@ -401,15 +340,15 @@ def test_signals_end_the_node_with_status_zero(peer, start, bundle, signals):
     assert "Traceback" not in process.log()
 
 
-def test_two_nodes_in_two_namespaces_do_not_mix(peer, start, bundle):
+def test_two_nodes_in_two_namespaces_do_not_mix(peer, start, tiny_bundle):
     for name in ("left", "right"):
-        start("segment_node", namespace=f"/{name}", model=bundle)
+        start("segment_node", namespace=f"/{name}", model=tiny_bundle)
     masks = {name: peer.collect(f"/{name}/segment_node/instance_mask") for name in ("left", "right")}
     rgb, _ = color_blocks(HEIGHT, WIDTH)
     for name in masks:
-        wait_until_wanted(peer, f"{name}/segment_node")
+        peer.wait_until_wanted(f"{name}/segment_node")
     for stamp, name in enumerate(masks, start=100):
-        segment(peer, masks[name], harness.image_message(rgb, stamp=stamp, frame_id=name), f"/{name}/image")
+        peer.segment(masks[name], harness.image_message(rgb, stamp=stamp, frame_id=name), f"/{name}/image")
     for stamp, name in enumerate(masks, start=100):
         assert {(m.header.stamp.sec, m.header.frame_id) for m in masks[name]} == {(stamp, name)}
 
