@@ -1,4 +1,7 @@
-"""Start segment_node for one camera: `ros2 launch saom_ros segment.launch.py image:=/camera/color/image_raw`."""
+"""Start segment_node for one camera: `ros2 launch saom_ros segment.launch.py image:=/camera/color/image_raw`.
+
+multi_camera.launch.py serves several cameras with one model.
+"""
 
 from pathlib import Path
 
@@ -18,6 +21,12 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("image", default_value="image", description="Topic of the camera's images"),
+            DeclareLaunchArgument(
+                "depth", default_value="depth", description="Topic of depth registered to the images, for ~/points"
+            ),
+            DeclareLaunchArgument(
+                "camera_info", default_value="camera_info", description="Topic of the images' camera_info"
+            ),
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node, one per camera"),
             DeclareLaunchArgument(
                 "model", default_value="", description="Folder of the model bundle; empty: the one that ships"
@@ -34,6 +43,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "autostart", default_value="true", description="Activate at once; false: leave it to a manager"
             ),
+            DeclareLaunchArgument("respawn", default_value="false", description="Start the node again when it dies"),
             Node(
                 package="saom_ros",
                 executable="segment_node",
@@ -48,7 +58,9 @@ def generate_launch_description() -> LaunchDescription:
                     },
                     LaunchConfiguration("params_file"),
                 ],
-                remappings=[("image", LaunchConfiguration("image"))],
+                remappings=[(topic, LaunchConfiguration(topic)) for topic in ("image", "depth", "camera_info")],
+                respawn=LaunchConfiguration("respawn"),
+                respawn_delay=2.0,
                 additional_env=large_image_environment(),
                 output="screen",
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,15 @@ class DeclareLaunchArgument:
 
 
 @dataclass
+class OpaqueFunction:
+    function: Callable[..., list | None] = field(kw_only=True)
+
+
+class LaunchContext:
+    """Only named in annotations."""
+
+
+@dataclass
 class PythonLaunchDescriptionSource:
     launch_file_path: str
 
@@ -99,10 +108,11 @@ class LaunchDescription:
 
 
 MODULES: dict[str, dict[str, Any]] = {
-    "launch": {"LaunchDescription": LaunchDescription},
+    "launch": {"LaunchContext": LaunchContext, "LaunchDescription": LaunchDescription},
     "launch.actions": {
         "DeclareLaunchArgument": DeclareLaunchArgument,
         "IncludeLaunchDescription": IncludeLaunchDescription,
+        "OpaqueFunction": OpaqueFunction,
     },
     "launch.conditions": {"IfCondition": IfCondition},
     "launch.launch_description_sources": {"PythonLaunchDescriptionSource": PythonLaunchDescriptionSource},
@@ -126,6 +136,7 @@ class Launched:
     remappings: dict[str, str]
     arguments: list[str]
     environment: dict[str, str]
+    respawn: str
 
 
 @dataclass
@@ -175,6 +186,9 @@ def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) ->
         included = record(Path(entity.launch_description_source.launch_file_path), **given)
         recording.nodes |= included.nodes
         recording.optional |= included.optional
+    elif isinstance(entity, OpaqueFunction):
+        for made in entity.function(configurations) or []:
+            _visit(made, recording, configurations)
     elif isinstance(entity, Node):
         condition = entity.process.get("condition")
         if condition is not None and text(condition.predicate_expression) != "true":
@@ -192,6 +206,7 @@ def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) ->
             remappings={text(source): text(target) for source, target in entity.remappings},
             arguments=[text(argument) for argument in entity.arguments],
             environment={text(key): text(value) for key, value in entity.process.get("additional_env", {}).items()},
+            respawn=text(entity.process.get("respawn", "false")),
         )
     else:
         raise AssertionError(f"{type(entity).__name__} is unknown to the recorder")

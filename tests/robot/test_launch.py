@@ -16,7 +16,7 @@ from saom_ros.nodes import compat
 from saom_ros.nodes.parameters import ImageSourceParameters, SegmentParameters, checked, limits_of
 
 ROOT = Path(__file__).resolve().parents[2]
-SEGMENT, DEMO = ROOT / "launch" / "segment.launch.py", ROOT / "launch" / "demo.launch.py"
+SEGMENT, DEMO, MULTI = (ROOT / "launch" / f"{name}.launch.py" for name in ("segment", "demo", "multi_camera"))
 PARAMETERS = {"segment_node": SegmentParameters, "image_source_node": ImageSourceParameters}
 PROFILE = str(ROOT / "config" / "fastdds_large_images.xml")
 
@@ -31,7 +31,7 @@ def console_scripts() -> dict[str, str]:
     return dict(text.split(" = ") for text in texts)
 
 
-@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+@pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
 def test_executables_of_ours_are_entry_points_that_can_be_imported(path):
     ours = [node for node in record(path).nodes.values() if node.package == "saom_ros"]
     assert ours
@@ -40,7 +40,7 @@ def test_executables_of_ours_are_entry_points_that_can_be_imported(path):
         assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+@pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
 def test_every_parameter_of_a_launch_file_exists_and_its_default_is_valid(path):
     for node in record(path).nodes.values():
         for item in node.parameters:
@@ -50,7 +50,7 @@ def test_every_parameter_of_a_launch_file_exists_and_its_default_is_valid(path):
                     checked(PARAMETERS[node.executable], name, value)
 
 
-@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+@pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
 def test_every_launch_argument_is_described(path):
     for argument in record(path).arguments.values():
         assert argument.description
@@ -68,6 +68,9 @@ def test_nothing_of_other_packages_starts_unless_asked(path):
 def test_launch_arguments_reach_the_node():
     given = {
         "image": "/front/color/image_raw",
+        "depth": "/front/depth",
+        "camera_info": "/front/info",
+        "respawn": "true",
         "namespace": "front",
         "model": "/models/mine",
         "runtime": "onnxruntime",
@@ -76,7 +79,12 @@ def test_launch_arguments_reach_the_node():
         "autostart": "false",
     }
     node = record(SEGMENT, **given).nodes["segment_node"]
-    assert node.remappings == {"image": "/front/color/image_raw"}
+    assert node.remappings == {
+        "image": "/front/color/image_raw",
+        "depth": "/front/depth",
+        "camera_info": "/front/info",
+    }
+    assert (node.respawn, record(SEGMENT).nodes["segment_node"].respawn) == ("true", "false")
     assert (node.name, node.namespace) == ("segment_node", "front")
     assert node.parameters == [
         {"model": "/models/mine", "runtime": "onnxruntime", "autostart": False, "use_sim_time": True},
@@ -97,10 +105,23 @@ def test_the_demo_plays_its_source_into_the_segmentation_node():
     nodes = record(DEMO, source="/photos", rate="5.0", model="/models/mine").nodes
     assert nodes["image_source_node"].parameters == [{"source": "/photos", "rate": 5.0}]
     assert nodes["segment_node"].parameters[0]["model"] == "/models/mine"
-    assert nodes["segment_node"].remappings == {"image": "image"}
+    assert nodes["segment_node"].remappings["image"] == "image"
 
 
-@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+def test_several_cameras_get_one_node_whose_topics_follow_the_pattern():
+    node = record(MULTI, cameras="left, right", depth="/d/CAMERA").nodes["segment_node"]
+    assert node.parameters[-1] == {"cameras": ["left", "right"]}
+    assert node.remappings == {
+        "left/image": "/left/color/image_raw",
+        "left/depth": "/d/left",
+        "left/camera_info": "/left/color/camera_info",
+        "right/image": "/right/color/image_raw",
+        "right/depth": "/d/right",
+        "right/camera_info": "/right/color/camera_info",
+    }
+
+
+@pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
 def test_our_nodes_carry_large_images_unless_the_user_has_a_profile(path, monkeypatch):
     variable = compat.profile_variables()[0]
     for name in compat.profile_variables():
@@ -127,7 +148,9 @@ def test_the_shipped_parameter_file_has_one_section_for_any_name_and_the_default
     content = yaml.safe_load((ROOT / "config" / "segment.yaml").read_text())
     assert list(content) == ["/**"], "a section with a node's name would beat -p and miss renamed nodes"
     values = content["/**"]["ros__parameters"]
-    assert values == {name: getattr(SegmentParameters, name) for name in values}
+    assert {name: checked(SegmentParameters, name, value) for name, value in values.items()} == {
+        name: getattr(SegmentParameters, name) for name in values
+    }
     assert set(limits_of(SegmentParameters)) - set(values) == {"model", "runtime", "autostart"}
 
 
