@@ -154,3 +154,10 @@ def test_a_png_with_a_wrong_checksum_is_refused():
 
 def test_padding_after_a_jpeg_is_fine():
     assert rgb_from_compressed(compressed(encode(RGB, ".jpg") + bytes(100))).shape == (24, 32, 3)
+
+
+def test_tables_before_the_frame_of_a_jpeg_are_not_taken_for_its_size():
+    content = encode(RGB, ".jpg")
+    frame = content.index(b"\xff\xc0")
+    tables = content[content.index(b"\xff\xc4") : content.index(b"\xff\xda")]
+    assert rgb_from_compressed(compressed(content[:frame] + tables + content[frame:])).shape == (24, 32, 3)
