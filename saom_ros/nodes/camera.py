@@ -147,12 +147,14 @@ class Camera:
             else:
                 self._complain(result.problem)
             return
+        start = time.perf_counter()
         for name, message in result.messages.items():
             self.publishers[name].publish(message)
         segmented = result.segmented
         if segmented is None:
             return
-        self._counts.finished(time.monotonic(), segmented.inference, self._age(result.header))
+        overhead = segmented.work - segmented.inference + time.perf_counter() - start
+        self._counts.finished(time.monotonic(), segmented.inference, overhead, self._age(result.header))
         stamp = result.header.stamp
         self.triggers.finish(
             segmented.number,
@@ -160,7 +162,8 @@ class Camera:
         )
         if segmented.no_cloud:
             self._complain(f"no cloud: {segmented.no_cloud}")
-        if segmented.scene is not None:
+        stamped = stamp_of(result.header) != 0  # two images without a stamp need not belong together
+        if segmented.scene is not None and stamped:
             self._make_cloud(self._pairing.add_image(stamp_of(result.header), segmented.scene))
 
     def check_waiting(self) -> None:

@@ -84,6 +84,7 @@ def key_values(health: Health) -> dict[str, str]:
         "rate_hz": f"{health.recent.rate:.2f}",
         "latency_ms": _milliseconds(health.recent.latency),
         "inference_ms": _milliseconds(health.recent.inference),
+        "overhead_ms": _milliseconds(health.recent.overhead),
         "received_frames": str(health.counts.received),
         "segmented_frames": str(health.counts.segmented),
         "dropped_frames": str(health.counts.dropped),

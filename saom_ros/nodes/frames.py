@@ -90,16 +90,16 @@ class FrameStatistics:
     unwanted: int = 0
     """Frames that came while nobody subscribed to a result."""
     _window: float = 5.0
-    _done: deque[tuple[float, float, float | None]] = field(default_factory=deque, repr=False)
+    _done: deque[tuple[float, float, float, float | None]] = field(default_factory=deque, repr=False)
 
     def count(self, name: str) -> None:
         """Add one to the counter of that name."""
         setattr(self, name, getattr(self, name) + 1)
 
-    def finished(self, now: float, inference: float, latency: float | None) -> None:
-        """Note a published frame: seconds of inference, and its age in seconds or None when it has no stamp."""
+    def finished(self, now: float, inference: float, overhead: float, latency: float | None) -> None:
+        """Note a published frame: seconds of inference and of all else, and its age in seconds, None without stamp."""
         self.segmented += 1
-        self._done.append((now, inference, latency))
+        self._done.append((now, inference, overhead, latency))
 
     def recent(self, now: float) -> RecentFrames:
         """Rate and medians of the frames published within the window."""
@@ -111,7 +111,8 @@ class FrameStatistics:
         return RecentFrames(
             rate=(len(done) - 1) / span if len(done) > 1 and span > 0.0 else 0.0,
             inference=statistics.median(d[1] for d in done) if done else None,
-            latency=_median([d[2] for d in done if d[2] is not None]),
+            overhead=statistics.median(d[2] for d in done) if done else None,
+            latency=_median([d[3] for d in done if d[3] is not None]),
         )
 
 
@@ -123,6 +124,8 @@ class RecentFrames:
     """Published frames per second (Hz)."""
     inference: float | None = None
     """Median seconds from image to instances."""
+    overhead: float | None = None
+    """Median seconds that the node adds: decoding, tracking, making and publishing messages."""
     latency: float | None = None
     """Median seconds from the image's stamp to publishing."""
 

@@ -62,7 +62,9 @@ class Segmented:
     number: int
     objects: int
     inference: float
-    """Seconds from the message to instances."""
+    """Seconds in the model, from RGB pixels to painted instances."""
+    work: float
+    """Seconds of the worker in all: also decoding, tracking and making messages."""
     scene: Scene | None
     """Where a cloud is wanted and can be made."""
     no_cloud: str
@@ -100,19 +102,23 @@ class Pipeline:
         segmenter.min_area = settings.min_area
         start = time.perf_counter()
         rgb = _rgb(frame.message)
+        before = time.perf_counter()
         instances = segmenter(rgb)
+        inference = time.perf_counter() - before
         stamp = stamp_of(header)
         if settings.track:
             instances = self._tracker.update(instances, stamp)
             self.ids_reset = self._tracker.reset_reason or self.ids_reset
-        inference = time.perf_counter() - start
+        elif self.target.state.object_id:
+            self.target.refuse("tracking was switched off, so ids no longer stay with their objects")
         intrinsics, reason = _intrinsics(frame.camera_info, rgb.shape, header.frame_id)
         self.target.update(instances, stamp, intrinsics)
         make = self._makers(segmenter, rgb, instances, header)
         messages = {name: make[name]() for name in frame.wanted if name in make}
         cloud = POINTS in frame.wanted
         scene = Scene(header, rgb, instances, intrinsics) if cloud and intrinsics else None
-        segmented = Segmented(frame.number, len(instances), inference, scene, reason if cloud else "")
+        work = time.perf_counter() - start
+        segmented = Segmented(frame.number, len(instances), inference, work, scene, reason if cloud else "")
         return Result(header, messages, segmented)
 
     def _makers(

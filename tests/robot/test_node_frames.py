@@ -100,20 +100,21 @@ def test_raising_max_rate_takes_effect_at_once():
 
 def test_rate_and_medians_cover_the_last_seconds_only():
     counts = FrameStatistics()
-    counts.finished(0.0, 9.0, 9.0)
+    counts.finished(0.0, 9.0, 9.0, 9.0)
     for i in range(11):
-        counts.finished(100.0 + 0.2 * i, 0.05, 0.2 if i else None)
+        counts.finished(100.0 + 0.2 * i, 0.05, 0.003, 0.2 if i else None)
     recent = counts.recent(102.0)
     assert counts.segmented == 12
     assert recent.rate == pytest.approx(5.0)
     assert recent.inference == pytest.approx(0.05)
+    assert recent.overhead == pytest.approx(0.003)
     assert recent.latency == pytest.approx(0.2)
 
 
 def test_the_rate_falls_when_frames_stop():
     counts = FrameStatistics()
     for i in range(11):
-        counts.finished(0.1 * i, 0.05, None)
+        counts.finished(0.1 * i, 0.05, 0.003, None)
     assert counts.recent(1.0).rate == pytest.approx(10.0)
     assert counts.recent(4.0).rate < 3.0
     assert counts.recent(60.0) == RecentFrames(rate=0.0, inference=None, latency=None)
