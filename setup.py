@@ -41,6 +41,7 @@ DEV = [
     "onnx>=1.16,<2",
     "pytest>=8.3",
     "pytest-cov>=5",
+    "rosbags-image>=0.10.4,<0.11",
     "ruff>=0.6",
     "types-PyYAML",
     "webdataset>=0.2.100",

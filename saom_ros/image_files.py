@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import ImageError, SaomError
+from saom_ros.jpeg_png import decode_jpeg_png, is_jpeg_png
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -84,8 +85,8 @@ def read_frames(path: Path) -> Iterator[Frame]:
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image file as RGB uint8 `(H, W, 3)`.
 
-    Grey is repeated, 16 bit are scaled to 8 over their full range, transparency and EXIF orientation are ignored.
-    Raises `ImageError` for a file that is missing, empty, truncated or no image.
+    Grey is repeated, 16 bits become 8 (see `bit_depth.eight_bit`), transparency and EXIF orientation are ignored.
+    Raises `ImageError` for a file that is missing, empty, truncated, too large or no image.
     """
     try:
         content = path.read_bytes()
@@ -93,11 +94,11 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
     if not content:
         raise ImageError(f"{path}: is empty (0 bytes)")
-    if _is_truncated(content):
-        raise ImageError(f"{path}: truncated ({len(content)} bytes, no end marker); copy the file again")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if is_jpeg_png(content):
+        pixels = decode_jpeg_png(content, str(path))
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
     try:
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ImageError(f"{path}: OpenCV cannot decode it: {error.err}") from None
     if bgr is None:
@@ -191,22 +192,6 @@ def _refuse_equal_stems(files: Sequence[Path]) -> None:
                 f"{clash} and {path} would write results of the same name; rename one or segment them apart"
             )
         taken[path.stem] = path
-
-
-def _is_truncated(content: bytes) -> bool:
-    """Whether a PNG or JPEG ends before its end marker. Older OpenCV fills what is missing with grey or black."""
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content
-    if not content.startswith(b"\xff\xd8"):
-        return False
-    position = 2
-    # Segments carry their length; embedded thumbnails with end markers of their own lie inside them.
-    while position + 4 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker == 0xDA:  # start of scan: 0xFF of image data are escaped, so the next end marker is the image's
-            return content.find(b"\xff\xd9", position) < 0
-        position += 1 if marker == 0xFF else 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    return position + 4 > len(content)
 
 
 def _umask() -> int:

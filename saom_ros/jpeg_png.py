@@ -1,7 +1,7 @@
 """JPEG and PNG bytes to pixels, with what a robot must not decode refused before it is decoded.
 
 The header's size is checked first, because a few kilobytes can announce gigabytes; files cut short are refused because
-some versions of OpenCV fill what is missing with grey. EXIF orientation is ignored, as in `image_files.py`.
+some versions of OpenCV fill what is missing with grey. EXIF orientation is ignored, as a camera driver does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segments that hold the size (ITU-T T.81, table B.1)."""
+
+
+def is_jpeg_png(content: bytes) -> bool:
+    """Whether the bytes begin as a JPEG or PNG does."""
+    return content.startswith((_PNG_START, _JPEG_START))
 
 
 def check_jpeg_png(content: bytes, name: str) -> None:
@@ -61,7 +66,7 @@ def decode_jpeg_png(content: bytes, name: str) -> NDArray[np.uint8]:
     """
     check_jpeg_png(content, name)
     if not _is_complete(content):
-        raise ImageError(f"{name} is truncated: {len(content)} bytes without an end marker: check the network")
+        raise ImageError(f"{name} is truncated: {len(content)} bytes without an end marker; send or copy it again")
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
