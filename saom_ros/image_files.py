@@ -95,7 +95,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     if not content:
         raise ImageError(f"{path}: is empty (0 bytes)")
     if is_jpeg_png(content):
-        pixels = decode_jpeg_png(content, str(path))
+        pixels = decode_jpeg_png(content, f"{path}:")
         return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
     try:
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)

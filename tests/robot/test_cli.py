@@ -87,7 +87,7 @@ def test_one_bad_file_of_many_is_named_and_the_others_are_done(tiny_bundle, phot
     (photos / "b.png").write_bytes((photos / "b.png").read_bytes()[:100])
     result = run_saom("segment", photos, "-o", tmp_path / "out", "--model", tiny_bundle)
     assert result.returncode == 1
-    assert f"error: {photos / 'b.png'}: truncated" in result.stderr
+    assert f"error: {photos / 'b.png'}: is truncated" in result.stderr
     assert "1 of 3 could not be segmented" in result.stderr
     assert "Traceback" not in result.stderr
     assert {name.partition(".")[0] for name in written(tmp_path / "out")} == {"a", "c"}

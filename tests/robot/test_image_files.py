@@ -70,7 +70,7 @@ def test_truncated_images_are_refused(tmp_path, suffix, share):
     path = write_image(tmp_path / f"a{suffix}", noise)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ImageError, match=rf"a{suffix}(:| is) truncated"):
+    with pytest.raises(ImageError, match=rf"a{suffix}: (is )?truncated"):
         read_rgb(path)
 
 
