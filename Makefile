@@ -1,11 +1,12 @@
 # make demo   set up the robot side and ROS 2, run the node on images, print what it did     (no torch, about a minute)
 # make test   set everything up and run every test                                          (training side too)
 # make lint   ruff and mypy;  make test-robot  tests/robot alone, without torch
+# make soak DURATION=1800     load and faults of the node for so many seconds, and a table of what held
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-robot lint clean
+.PHONY: help demo test test-robot soak lint clean
 
 comma := ,
 VENV := .venv
@@ -70,6 +71,11 @@ test: $(VENV)/all egl
 
 test-robot: $(VENV)/robot-dev
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest tests/robot'
+
+DURATION ?= 1800
+FUZZ ?= 10000
+soak: $(VENV)/robot-dev
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) tests/robot/soak.py --duration $(DURATION) --fuzz $(FUZZ)'
 
 lint: $(VENV)/all
 	@$(CLEAN) $(VENV)/bin/ruff format --check .
