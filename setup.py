@@ -43,6 +43,7 @@ DEV = [
     "pytest-cov>=5",
     "rosbags-image>=0.10.4,<0.11",
     "ruff>=0.6",
+    "tqdm>=4.66",
     "types-PyYAML",
     "webdataset>=0.2.100",
 ]

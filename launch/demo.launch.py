@@ -23,7 +23,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("rate", default_value="0.0", description="Images per second; 0: the source's own"),
             DeclareLaunchArgument("model", default_value="", description="Folder of the model bundle"),
             DeclareLaunchArgument("overlay", default_value="false", description="Show the overlay (needs image_view)"),
-            DeclareLaunchArgument("rviz", default_value="false", description="Show image and overlay in RViz"),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show image, overlay and points in RViz"),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(HERE / "segment.launch.py")),
                 launch_arguments={

@@ -38,7 +38,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="Parameters of the node; what it says wins over model, runtime and autostart here",
             ),
             DeclareLaunchArgument("overlay", default_value="false", description="Show the overlay (needs image_view)"),
-            DeclareLaunchArgument("rviz", default_value="false", description="Show image and overlay in RViz"),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show image, overlay and points in RViz"),
             DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock"),
             DeclareLaunchArgument(
                 "autostart", default_value="true", description="Activate at once; false: leave it to a manager"
@@ -80,7 +80,11 @@ def generate_launch_description() -> LaunchDescription:
                 arguments=["-d", str(CONFIG / "segment.rviz")],
                 parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
                 # The names in the RViz file, brought to where this launch has them.
-                remappings=[("/image", LaunchConfiguration("image")), ("/overlay", "segment_node/overlay")],
+                remappings=[
+                    ("/image", LaunchConfiguration("image")),
+                    ("/overlay", "segment_node/overlay"),
+                    ("/points", "segment_node/points"),
+                ],
                 condition=IfCondition(LaunchConfiguration("rviz")),
             ),
         ]

@@ -6,6 +6,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_ros[ros]' or source a ROS 2")
 
 import ros_harness as harness
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 from tiny_bundle import color_blocks
 
@@ -134,6 +136,52 @@ def test_two_cameras_share_a_model_and_do_not_mix(peer, start, tiny_bundle):
     for stamp, name in enumerate(masks, start=1):
         assert {(m.header.stamp.sec, m.header.frame_id) for m in masks[name]} == {(stamp, name)}
         assert len(np.unique(harness.labels_of(masks[name][0]))) == 5
+
+
+def test_the_qos_of_images_and_masks_can_be_overridden(peer, start, tiny_bundle):
+    start(
+        "segment_node",
+        "-r",
+        "__node:=careful",
+        "-r",
+        "image:=/reliable_image",
+        "-p",
+        "qos_overrides./reliable_image.subscription.reliability:=reliable",
+        "-p",
+        "qos_overrides./careful/instance_mask.publisher.reliability:=best_effort",
+        model=tiny_bundle,
+    )
+    peer.diagnostics("careful", lambda _, __, v: v["state"] == "active")
+
+    def reliability(infos) -> set[str]:
+        return {info.qos_profile.reliability.name for info in infos}
+
+    images, masks = "/reliable_image", "/careful/instance_mask"
+    peer.spin_until(lambda: peer.node.get_subscriptions_info_by_topic(images), "the subscription")
+    assert reliability(peer.node.get_subscriptions_info_by_topic(images)) == {"RELIABLE"}
+    assert reliability(peer.node.get_publishers_info_by_topic(masks)) == {"BEST_EFFORT"}
+
+
+def test_latency_is_measured_by_simulated_time_and_a_clock_that_restarts_is_survived(peer, start, tiny_bundle):
+    process = start("segment_node", "-r", "__node:=sim", "-r", "image:=sim_image", model=tiny_bundle, use_sim_time=True)
+    masks = peer.collect("sim/instance_mask")
+    peer.wait_until_wanted("sim")
+
+    def tick(seconds: int) -> None:
+        peer.publish(Clock(clock=Time(sec=seconds)), "/clock")
+
+    def latency_at(clock: int, stamp: int) -> float:
+        tick(clock)
+        peer.spin_for(0.5)
+        peer.segment(masks, harness.image_message(color_blocks(HEIGHT, WIDTH)[0], stamp=stamp), "sim_image")
+        masks.clear()
+        return float(peer.diagnostics("sim", lambda _, __, v: v["latency_ms"] != "unknown")[2]["latency_ms"])
+
+    peer.spin_until(lambda: latency_at(clock=1002, stamp=1000) == 2000.0, "a latency in simulated time")
+    assert latency_at(clock=11, stamp=10) is not None, "the simulation restarted"
+    _, _, values = peer.diagnostics("sim", lambda _, __, v: "went backwards" in v["notes"])
+    assert "ahead of the node's clock" not in values["notes"]
+    assert process.running
 
 
 @pytest.mark.parametrize(
