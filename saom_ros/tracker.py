@@ -117,7 +117,10 @@ class Tracker:
         track_of = np.full(len(seen), -1, np.intp)
         if len(seen) and len(self._tracks):
             iou = _mask_iou([track.mask for track in self._tracks], seen)
-            tracks, objects = linear_sum_assignment(iou, maximize=True)
+            # An object that falls in two pieces for a frame must not come back under the id of the piece: what has been
+            # seen more often goes first where overlaps are alike.
+            frames = np.array([track.frames for track in self._tracks])
+            tracks, objects = linear_sum_assignment(iou * (frames / (frames + 1))[:, None], maximize=True)
             likely = iou[tracks, objects] >= MIN_IOU
             track_of[objects[likely]] = tracks[likely]
         return track_of
@@ -131,7 +134,7 @@ class Tracker:
         ids = np.zeros(len(seen), np.int32)
         for row in np.flatnonzero(track_of >= 0).tolist():
             track = self._tracks[track_of[row]]
-            track.mask, track.last_seen = seen[row], self._clock
+            track.mask, track.last_seen, track.frames = seen[row], self._clock, track.frames + 1
             ids[row] = track.id
         new = np.flatnonzero(track_of < 0).tolist()
         if len(new) > len(self._free_ids):
@@ -159,6 +162,8 @@ class _Track:
     mask: _Mask
     last_seen: int
     """Clock in nanoseconds."""
+    frames: int = 1
+    """In how many frames it was seen."""
 
 
 _Mask = NDArray[np.intp]

@@ -92,6 +92,16 @@ def test_the_best_assignment_overall_wins_over_the_best_single_pair():
     assert (id_at(second, 0, 4), id_at(second, 0, 15)) == (id_at(first, 0, 4), id_at(first, 0, 15))
 
 
+def test_an_object_in_two_pieces_for_a_frame_keeps_its_id_afterwards():
+    whole, pieces, whole_again = np.zeros((3, 1, 20), np.uint16)
+    whole[0, :20] = 1
+    pieces[0, :11], pieces[0, 11:] = 1, 2
+    whole_again[0, 3:20] = 1  # overlaps the smaller piece more than the larger one, which has the id
+    results = track(Tracker(), [instances_of(m) for m in (whole, pieces, whole_again)])
+    assert [id_at(result, 0, 5) for result in results] == [1, 1, 1]
+    assert id_at(results[1], 0, 15) == 2
+
+
 def test_an_object_hidden_for_a_moment_comes_back_with_its_id():
     hidden = [scene((1, 10, 10))] * 10
     results = track(Tracker(memory=0.5), [PAIR, *hidden, PAIR])
