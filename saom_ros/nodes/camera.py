@@ -209,7 +209,7 @@ class Camera:
             check_compressed(message) if isinstance(message, CompressedImage) else images.check_image(message)
         except ImageError as error:
             self._reject(str(error))
-            self.triggers.fail(self._number, str(error))
+            self.triggers.note(str(error))
             return
         self._look_at_time(message.header)
         self._frame_id = message.header.frame_id

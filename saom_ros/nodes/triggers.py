@@ -60,9 +60,13 @@ class Triggers:
             if caller.image is None:
                 caller.image = image
 
-    def fail(self, image: int, problem: str) -> None:
-        """The image could not be segmented: those who waited for it wait for the next one."""
+    def note(self, problem: str) -> None:
+        """An image came that cannot be used; whoever runs out of time is told."""
         self._problem = problem
+
+    def fail(self, image: int, problem: str) -> None:
+        """The image that was under way could not be segmented: those who waited for it wait for the next one."""
+        self.note(problem)
         for caller in self._callers:
             if caller.image is not None and caller.image <= image:
                 caller.image = None

@@ -35,6 +35,13 @@ def test_minus_one_stands_for_the_bundles_own_threshold():
         ("max_rate", -1, "max_rate is -1.0; it must lie in 0..1000"),
         ("runtime", "abacus", "runtime is 'abacus'; expected one of auto, onnxruntime"),
         ("threads", -1, "threads is -1; it must lie in 0..1024"),
+        ("mode", "sometimes", "mode is 'sometimes'; expected one of continuous, on_demand"),
+        ("points_stride", 0, "points_stride is 0; it must lie in 1..64"),
+        ("cameras", [], "cameras is empty; name at least one camera"),
+        ("cameras", ["front", "front"], "each name may be there once"),
+        ("cameras", ["front", ""], "cameras has ''; a name must begin with a letter"),
+        ("cameras", ["a/b"], "cameras has 'a/b'; a name must begin with a letter"),
+        ("cameras", ["front", 1], r"cameras is \['front', 1\] \(list\); it must be a list of texts"),
     ],
 )
 def test_a_wrong_value_is_refused_with_value_and_limit(name, value, problem):
@@ -49,6 +56,14 @@ def test_an_integer_is_taken_where_a_number_is_due():
     values, problems = resolve(SegmentParameters, {"max_rate": 10, "score_threshold": -1})
     assert not problems
     assert (values.max_rate, type(values.max_rate)) == (10.0, float)
+
+
+def test_cameras_are_a_list_of_names():
+    assert changed(SegmentParameters(), {"cameras": ["front", "wrist_2"]}, configured=False).cameras == (
+        "front",
+        "wrist_2",
+    )
+    assert SegmentParameters().cameras == ("",)
 
 
 @pytest.mark.parametrize("name", ["score_threshold", "objectness_threshold", "overlap_threshold", "max_rate"])
