@@ -30,6 +30,7 @@ from sensor_msgs.msg import Image
 from saom_ros.errors import SaomError
 from saom_ros.nodes.dds import isolated_environment, large_image_environment
 from saom_ros.nodes.diagnostics import ERROR
+from saom_ros.nodes.process import USER_ERROR
 from saom_ros.nodes.sources import open_source
 
 START_SECONDS = 60.0
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(isolated_environment() | large_image_environment())
     try:
         if not 1.0 <= options.seconds <= 3600.0:
-            raise DemoError(f"--seconds is {options.seconds:g}; it must lie in 1..3600")
+            raise SaomError(f"--seconds is {options.seconds:g}; it must lie in 1..3600")
         return _run(options.input, options.seconds, options.model, options.out)
     except SaomError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, DemoError) else USER_ERROR
     except (KeyboardInterrupt, ExternalShutdownException):
         print("interrupted", file=sys.stderr)
         return 1
@@ -69,7 +70,7 @@ def _run(source: str, seconds: float, model: str, out: Path) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoError(f"--out {out}: cannot be made: {error.strerror}") from None
+        raise SaomError(f"--out {out}: cannot be made: {error.strerror}") from None
     print(
         f"Starting segment_node and image_source_node on ROS domain {os.environ['ROS_DOMAIN_ID']}, this machine only."
     )

@@ -74,7 +74,7 @@ def test_masks_without_any_object_are_no_success(tmp_path, capsys):
 )
 def test_a_wrong_argument_ends_the_demo_with_one_line(arguments, reason, tmp_path):
     done = run_demo(*arguments, "--out", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(reason)
     assert done.stderr.count("\n") == 1
 
