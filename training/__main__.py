@@ -12,6 +12,7 @@ VERBS = {
     "sequence": ("training.sequence", "render a camera path through one room as pictures"),
     "finetune": ("training.finetune", "train a model on shards"),
     "evaluate": ("training.evaluate", "score a bundle or a checkpoint on shards, beside a classical baseline"),
+    "track": ("training.tracking", "measure how well ids last along camera paths, beside a box tracker"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
 }
 
