@@ -18,7 +18,7 @@ ROBOT = [
 ]
 # Compiled ROS 2 Jazzy for x86_64 machines without an apt installation of ROS 2. Pinned as one set that fits together.
 ROS = ["ros-rclpy[fastrtps]==7.1.6", "ros-common-interfaces==5.3.6"]
-BAG = ["rosbags>=0.10,<0.13"]
+BAG = ["rosbags>=0.11,<0.13"]
 OPENVINO = ["openvino>=2024.4"]
 TRAIN = [
     "dacite>=1.8,<2",

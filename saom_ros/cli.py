@@ -1,4 +1,4 @@
-"""The command line `saom`: `saom segment` for images, folders and videos, `saom info` for what is installed.
+"""The command line `saom`: `segment` for images, folders and videos, `bag` for ROS 2 recordings, `info` for versions.
 
 Exit codes: 0 done; 1 some of many files were bad (named on stderr, the others are done); 2 a user's mistake, told in
 one line. `python -m saom_ros` is the same.
@@ -21,15 +21,19 @@ import cv2
 import numpy as np
 
 import saom_ros
+from saom_ros.bag import BagOptions, BagSegmentation, choose_inputs
 from saom_ros.bundle import DEFAULT_BUNDLE, BundleConfig, Thresholds, load_config
 from saom_ros.errors import ImageError, SaomError
 from saom_ros.image_files import Frame, count_frames, encode_png, find_inputs, read_frames, write_atomically
 from saom_ros.instances import Instances
 from saom_ros.overlay import draw_overlay
+from saom_ros.rosbag2 import BagReader, BagWriter, MessageTypes
 from saom_ros.runtimes import AUTO, RUNTIMES, installed
 from saom_ros.segmenter import DEFAULT_MIN_AREA, Segmenter
 
 DONE, SOME_BAD, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+MODEL_HELP = "bundle folder (default: the one that ships with the package)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +80,40 @@ def segment(arguments: argparse.Namespace) -> int:
     return SOME_BAD if bad else DONE
 
 
+def bag(arguments: argparse.Namespace) -> int:
+    """Segment the images of a rosbag2 recording (sqlite3 or MCAP; no ROS needed) and write the topics of segment_node,
+    and those that they were made from, into a new rosbag2 folder with MCAP storage.
+    """
+    options = BagOptions(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(BagOptions)})
+    types = MessageTypes()
+    with BagReader(arguments.bag, types) as reader:
+        inputs = choose_inputs(reader, options)
+        segmenter = _load_segmenter(arguments)
+        config = segmenter.config
+        facts = {"saom_ros": saom_ros.__version__, "model": f"{config.name} {config.version}"}
+        progress = _Progress(reader.topics[inputs.image].count, sys.stderr)
+        done, objects, bad = 0, 0, 0
+        with BagWriter(arguments.out, types, facts) as writer:
+            segmentation = BagSegmentation(reader, writer, types, segmenter, inputs, options)
+            for outcome in segmentation.run():
+                if outcome.problem:
+                    bad += 1
+                    progress.report(f"error: {outcome.problem}")
+                else:
+                    done, objects = done + 1, objects + outcome.objects
+                progress.step(outcome.name)
+            progress.close()
+            if not done:
+                raise SaomError(f"{arguments.bag}: no image of {inputs.image} could be segmented")
+    counts = [(done, "image"), (objects, "object")] + [(segmentation.clouds, "cloud")] * options.points
+    print(", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts), "->", arguments.out)
+    for reason, count in segmentation.no_cloud.items():
+        print(f"no cloud ({count} times): {reason}", file=sys.stderr)
+    if bad:
+        print(f"{bad} of {done + bad} could not be segmented (see above)", file=sys.stderr)
+    return SOME_BAD if bad or (options.points and not segmentation.clouds) else DONE
+
+
 def info(arguments: argparse.Namespace) -> int:
     """Print the bundle's facts, the runtimes found and the versions in use."""
     for name, version in _versions().items():
@@ -95,7 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="saom", description="Segment everything in view into whole objects.")
     parser.add_argument("--version", action="version", version=f"saom_ros {saom_ros.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    model_help = "bundle folder (default: the one that ships with the package)"
 
     verb = commands.add_parser(
         "segment", help="segment an image, a folder of images or a video", description=segment.__doc__
@@ -105,7 +142,40 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "-o", "--out", type=Path, required=True, metavar="OUT", help="folder for the results, made where missing"
     )
-    verb.add_argument("--model", type=Path, metavar="BUNDLE", help=model_help)
+    _add_model_arguments(verb)
+
+    verb = commands.add_parser("bag", help="segment a ROS 2 recording", description=bag.__doc__)
+    verb.set_defaults(command=bag)
+    verb.add_argument("bag", type=Path, metavar="IN", help="rosbag2 folder, or one of its .mcap or .db3 files")
+    verb.add_argument("out", type=Path, metavar="OUT", help="rosbag2 folder to write; must not exist")
+    _add_options(verb, BagOptions)
+    _add_model_arguments(verb)
+
+    verb = commands.add_parser(
+        "info", help="show the bundle, the runtimes found and the versions", description=info.__doc__
+    )
+    verb.set_defaults(command=info)
+    verb.add_argument("--model", type=Path, metavar="BUNDLE", help=MODEL_HELP)
+    return parser
+
+
+def _add_options(verb: argparse.ArgumentParser, options: type) -> None:
+    """A flag for each field of a dataclass of options; `--no-NAME` for what is done unless it is switched off."""
+    for field in dataclasses.fields(options):
+        flag, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
+        if field.default is True:
+            verb.add_argument(f"--no-{flag[2:]}", action="store_false", dest=field.name, help=text)
+        elif field.default is False:
+            verb.add_argument(flag, action="store_true", help=text)
+        elif isinstance(field.default, str):
+            verb.add_argument(flag, default=field.default, metavar="TOPIC", help=text)
+        else:
+            text = f"{text} (default: {field.default:g})"
+            verb.add_argument(flag, type=type(field.default), default=field.default, metavar="N", help=text)
+
+
+def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--model", type=Path, metavar="BUNDLE", help=MODEL_HELP)
     verb.add_argument(
         "--runtime", default=AUTO, metavar="NAME", help=f"{', '.join([AUTO, *RUNTIMES])} (default: {AUTO})"
     )
@@ -126,13 +196,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="smallest object in pixels (default: %(default)s)",
     )
-
-    verb = commands.add_parser(
-        "info", help="show the bundle, the runtimes found and the versions", description=info.__doc__
-    )
-    verb.set_defaults(command=info)
-    verb.add_argument("--model", type=Path, metavar="BUNDLE", help=model_help)
-    return parser
 
 
 def _load_segmenter(arguments: argparse.Namespace) -> Segmenter:

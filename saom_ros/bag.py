@@ -1,0 +1,346 @@
+"""A recording segmented as the node would do it live: the node's topics, at the recorded times, into a new recording.
+
+Every image is segmented, none is dropped. The steps from message to message are the node's own functions, so masks and
+ids are those that a node gives which gets every image. Neither ROS nor rclpy is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from saom_ros.clouds import Intrinsics, object_points
+from saom_ros.errors import ImageError, SaomError
+from saom_ros.instances import Instances
+from saom_ros.nodes import registration
+from saom_ros.nodes.compressed_images import rgb_from_compressed
+from saom_ros.nodes.depth_images import DEPTH_ENCODINGS, depth_from_message
+from saom_ros.nodes.detections import detections_message, label_info_message
+from saom_ros.nodes.images import READABLE_ENCODINGS, encode_rgb, fill_message, rgb_from_message
+from saom_ros.nodes.pairing import Pair, Pairing
+from saom_ros.nodes.parameters import SegmentParameters, checked, limits_of
+from saom_ros.nodes.point_clouds import fill_cloud
+from saom_ros.overlay import draw_overlay
+from saom_ros.rosbag2 import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    DETECTIONS,
+    IMAGE,
+    LABEL_INFO,
+    POINT_CLOUD,
+    BagReader,
+    BagWriter,
+    MessageTypes,
+    Record,
+    reliable_qos,
+)
+from saom_ros.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from saom_ros.tracker import Tracker
+
+NODE = "/segment_node"
+"""Results have the names that a node has which nobody renamed."""
+
+MASK_TOPIC, OVERLAY_TOPIC, POINTS_TOPIC = f"{NODE}/instance_mask", f"{NODE}/overlay", f"{NODE}/points"
+DETECTIONS_TOPIC, LABEL_INFO_TOPIC = f"{NODE}/detections", f"{NODE}/label_info"
+RESULTS = (MASK_TOPIC, DETECTIONS_TOPIC, LABEL_INFO_TOPIC, OVERLAY_TOPIC, POINTS_TOPIC)
+
+LOOK_AHEAD = 250_000_000
+"""Recorded time in nanoseconds that an image waits, so that depth recorded a little later is at hand, too."""
+
+
+def _option(default: Any, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def _node_parameter(name: str) -> Any:
+    return _option(getattr(SegmentParameters, name), limits_of(SegmentParameters)[name].description)
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """What to segment and what to write; the command line's flags are made from the fields."""
+
+    image: str = _option("", "topic of the images (default: the only one with colour images)")
+    overlay: bool = _option(False, "write images with the objects drawn over them, too")
+    points: bool = _option(False, "write point clouds of the objects, too; needs registered depth and camera_info")
+    depth: str = _option("", "topic of the depth images for --points (default: the only one)")
+    camera_info: str = _option("", "topic of the camera_info for --points (default: the one beside the images)")
+    copy: bool = _option(True, "do not copy the topics that were read; then the results cannot be looked at alone")
+    track: bool = _option(True, "number the objects of each image anew instead of keeping their ids")
+    points_stride: int = _node_parameter("points_stride")
+    sync_tolerance: float = _node_parameter("sync_tolerance")
+
+    def __post_init__(self) -> None:
+        for name in ("points_stride", "sync_tolerance"):
+            checked(SegmentParameters, name, getattr(self, name))
+        if not self.points and (self.depth or self.camera_info):
+            raise SaomError("a topic of depth or camera_info is of use for point clouds only: add --points")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The topics to read."""
+
+    image: str
+    depth: str = ""
+    """Empty: no clouds are wanted."""
+    camera_info: str = ""
+
+    def names(self) -> list[str]:
+        """Those that are read."""
+        return [name for name in (self.image, self.depth, self.camera_info) if name]
+
+
+class Outcome(NamedTuple):
+    """What became of one image."""
+
+    name: str
+    """Topic and time since the start of the recording."""
+    objects: int
+    problem: str
+    """Why it could not be segmented; or empty."""
+
+
+class Scene(NamedTuple):
+    """A segmented image that waits for its depth."""
+
+    time: int
+    header: Any
+    rgb: np.ndarray
+    instances: Instances
+    intrinsics: Intrinsics
+
+
+def choose_inputs(reader: BagReader, options: BagOptions) -> Inputs:
+    """The topics to read: those that were named, or else those of which there is only one.
+
+    Raises `SaomError` with the candidates where there are several or none, and for a topic that does not fit.
+    """
+    if not any(topic.count for topic in reader.topics.values()):
+        raise SaomError(f"{reader.path}: holds no messages")
+    kinds = {name: _kind(reader, name) for name, topic in reader.topics.items() if topic.count}
+    colour = [name for name, kind in kinds.items() if kind == "colour" and name not in RESULTS]
+    # The same pictures twice; the raw ones have no losses.
+    colour = [name for name in colour if name.removesuffix("/compressed") == name or name[:-11] not in colour]
+    image = _chosen(reader, options.image, (IMAGE, COMPRESSED_IMAGE), colour, "colour image", "--image")
+    if not options.points:
+        return Inputs(image)
+    depths = [name for name, kind in kinds.items() if kind == "depth" and name not in RESULTS]
+    infos = [name for name in kinds if reader.topics[name].type == CAMERA_INFO]
+    beside = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+    return Inputs(
+        image,
+        _chosen(reader, options.depth, (IMAGE,), depths, "depth image", "--depth"),
+        _chosen(
+            reader,
+            options.camera_info,
+            (CAMERA_INFO,),
+            [beside] if beside in infos else infos,
+            "camera_info",
+            "--camera-info",
+        ),
+    )
+
+
+class BagSegmentation:
+    """Segments one recording into another: iterate over `run()`."""
+
+    def __init__(
+        self,
+        reader: BagReader,
+        writer: BagWriter,
+        types: MessageTypes,
+        segmenter: Segmenter,
+        inputs: Inputs,
+        options: BagOptions,
+    ) -> None:
+        """Declares the topics of the new recording."""
+        from saom_ros.tracker import Tracker  # SciPy takes long to import; the other commands do without
+
+        self._reader, self._writer, self._types = reader, writer, types
+        self._segmenter, self._inputs, self._options = segmenter, inputs, options
+        self._tracker: Tracker = Tracker()
+        self._pairing: Pairing[Scene, Any] = Pairing(options.sync_tolerance)
+        self._waiting: deque[tuple[Record, Any]] = deque()  # images with the camera_info of their time
+        self._info: Any = None
+        self.clouds = 0
+        """Point clouds written."""
+        self.no_cloud: Counter[str] = Counter()
+        """Why images that were segmented, or depth, gave no cloud: reason and how often."""
+        self._scenes = 0
+        self._declare()
+
+    def run(self) -> Iterator[Outcome]:
+        """Do it; one outcome for each image, in their order."""
+        self._write_label_info()
+        if self._inputs.camera_info:
+            self._info = self._first_camera_info()
+        look_ahead = LOOK_AHEAD if self._inputs.depth else 0
+        for record in self._reader.records(self._inputs.names()):
+            if self._options.copy:
+                self._writer.copy(record)
+            self._receive(record)
+            while self._waiting and self._waiting[0][0].time + look_ahead <= record.time:
+                yield self._segment(*self._waiting.popleft())
+        while self._waiting:
+            yield self._segment(*self._waiting.popleft())
+        if unpaired := self._scenes - self._pairing.paired:
+            milliseconds = self._options.sync_tolerance * 1e3
+            self.no_cloud[f"no image of {self._inputs.depth} has a stamp within {milliseconds:g} ms"] += unpaired
+
+    def _declare(self) -> None:
+        options, results = self._options, reliable_qos(depth=5)
+        for name in self._inputs.names():
+            self._reader.check_type(name)
+            if options.copy:
+                topic = self._reader.topics[name]
+                self._writer.add_topic(name, topic.type, topic.qos)
+        self._writer.add_topic(MASK_TOPIC, IMAGE, [results])
+        self._writer.add_topic(DETECTIONS_TOPIC, DETECTIONS, [results])
+        self._writer.add_topic(LABEL_INFO_TOPIC, LABEL_INFO, [reliable_qos(depth=1, latched=True)])
+        if options.overlay:
+            self._writer.add_topic(OVERLAY_TOPIC, IMAGE, [results])
+        if options.points:
+            self._writer.add_topic(POINTS_TOPIC, POINT_CLOUD, [results])
+
+    def _receive(self, record: Record) -> None:
+        if record.topic == self._inputs.image:
+            self._waiting.append((record, self._info))
+            return
+        try:
+            message = self._reader.decode(record)
+        except ImageError as error:
+            self.no_cloud[f"{record.topic}: {error}"] += 1
+            return
+        if record.topic == self._inputs.camera_info:
+            self._info = message
+        else:
+            self._make_cloud(self._pairing.add_depth(_stamp(message.header), message))
+
+    def _segment(self, record: Record, info: Any) -> Outcome:
+        """Segment an image and write its results."""
+        name = f"{record.topic} at {(record.time - self._reader.start) / 1e9:.3f} s"
+        try:
+            message = self._reader.decode(record)
+            rgb = self._to_rgb()(message)
+            instances = self._segmenter(rgb)
+        except ImageError as error:
+            return Outcome(name, 0, f"{name}: {error}")
+        header = message.header
+        if self._options.track:
+            instances = self._tracker.update(instances, _stamp(header))
+        self._write_results(record.time, header, rgb, instances)
+        if self._inputs.depth:
+            self._await_depth(record.time, header, rgb, instances, info)
+        return Outcome(name, len(instances), "")
+
+    def _to_rgb(self) -> Callable[[Any], np.ndarray]:
+        compressed = self._reader.topics[self._inputs.image].type == COMPRESSED_IMAGE
+        return rgb_from_compressed if compressed else rgb_from_message
+
+    def _write_results(self, time: int, header: Any, rgb: np.ndarray, instances: Instances) -> None:
+        classes = self._segmenter.config.classes
+        mask = fill_message(self._types.new(IMAGE), instances.label_map, "mono16", header)
+        self._writer.write(MASK_TOPIC, time, mask)
+        vision: Any = self._types.vision
+        self._writer.write(DETECTIONS_TOPIC, time, detections_message(vision, instances, classes, header))
+        if self._options.overlay:
+            drawn = encode_rgb(draw_overlay(rgb, instances, classes), "bgr8")
+            self._writer.write(OVERLAY_TOPIC, time, fill_message(self._types.new(IMAGE), drawn, "bgr8", header))
+
+    def _write_label_info(self) -> None:
+        vision: Any = self._types.vision
+        message = label_info_message(vision, self._segmenter.config.classes)
+        self._writer.write(LABEL_INFO_TOPIC, self._reader.start, message)
+
+    def _first_camera_info(self) -> Any:
+        """For the images that were recorded before any camera_info was."""
+        record = self._reader.first(self._inputs.camera_info)
+        try:
+            return None if record is None else self._reader.decode(record)
+        except ImageError:
+            return None  # counted when its turn comes
+
+    def _await_depth(self, time: int, header: Any, rgb: np.ndarray, instances: Instances, info: Any) -> None:
+        height, width = rgb.shape[:2]
+        try:
+            if info is None:
+                raise ImageError(f"{self._inputs.camera_info}: no message that can be decoded")
+            intrinsics = registration.intrinsics_from_message(info, width, height, header.frame_id)
+        except ImageError as error:
+            self.no_cloud[str(error)] += 1
+            return
+        self._scenes += 1
+        self._make_cloud(self._pairing.add_image(_stamp(header), Scene(time, header, rgb, instances, intrinsics)))
+
+    def _make_cloud(self, pair: Pair[Scene, Any] | None) -> None:
+        if pair is None:
+            return
+        scene, depth = pair.image, pair.depth
+        height, width = scene.rgb.shape[:2]
+        try:
+            registration.check_depth(depth, width, height, scene.header.frame_id)
+            meters = depth_from_message(depth)
+        except ImageError as error:
+            self.no_cloud[str(error)] += 1
+            return
+        points = object_points(
+            meters, scene.instances.label_map, scene.rgb, scene.intrinsics, self._options.points_stride
+        )
+        field: Any = self._types.maker("sensor_msgs/msg/PointField")
+        cloud = fill_cloud(self._types.new(POINT_CLOUD), points, scene.header, field)
+        self._writer.write(POINTS_TOPIC, scene.time, cloud)
+        self.clouds += 1
+
+
+def _stamp(header: Any) -> int:
+    """Nanoseconds."""
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+
+
+def _kind(reader: BagReader, name: str) -> str:
+    """What the first message of a topic shows: `colour`, `depth` or an empty string."""
+    kind = reader.topics[name].type
+    if kind not in (IMAGE, COMPRESSED_IMAGE):
+        return ""
+    record = reader.first(name)
+    try:
+        message = reader.decode(record) if record is not None else None
+    except ImageError:
+        return "colour"  # perhaps only this one is broken
+    if message is None:
+        return ""
+    if kind == COMPRESSED_IMAGE:
+        return "" if "compresseddepth" in message.format.lower() else "colour"
+    if message.encoding in DEPTH_ENCODINGS:
+        return "depth"
+    return "colour" if message.encoding in READABLE_ENCODINGS else ""
+
+
+def _chosen(reader: BagReader, asked: str, types: Collection[str], candidates: list[str], what: str, flag: str) -> str:
+    """The topic that was asked for, or the only candidate."""
+    if asked:
+        topic = reader.topics.get(asked)
+        if topic is None or not topic.count:
+            raise SaomError(f"{reader.path}: no messages of topic {asked}; {_contents(reader)}")
+        if topic.type not in types:
+            raise SaomError(f"{reader.path}: {flag} {asked} is {topic.type}; expected {' or '.join(types)}")
+        return asked
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise SaomError(
+            f"{reader.path}: has {len(candidates)} {what} topics: {', '.join(candidates)}; choose one with {flag}"
+        )
+    raise SaomError(f"{reader.path}: has no {what} topic that could be told by itself; {_contents(reader)}")
+
+
+def _contents(reader: BagReader) -> str:
+    return "it holds " + ", ".join(f"{topic.name} ({topic.type})" for topic in reader.topics.values() if topic.count)
