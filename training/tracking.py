@@ -323,8 +323,7 @@ class SpoiltMasks:
         coarse = self._random.normal(0, self.RAGGED_PIXELS, (2, height // 8 + 1, width // 8 + 1)).astype(np.float32)
         shift_x, shift_y = (cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR) for field in coarse)
         rows, columns = np.indices(truth.shape, np.float32)
-        spoilt: NDArray[np.uint16] = cv2.remap(truth, columns + shift_x, rows + shift_y, cv2.INTER_NEAREST)
-        return spoilt
+        return cv2.remap(truth, columns + shift_x, rows + shift_y, cv2.INTER_NEAREST).astype(np.uint16, copy=False)
 
     def _half_plane(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The pixels on one side of a random line through the middle of the mask."""
