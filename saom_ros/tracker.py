@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -27,8 +28,8 @@ CUT_OBJECTS = 4
 CUT_SHARE = 0.2
 """Less than this share of the objects matched is a scene cut."""
 
-SAMPLED_PIXELS = 102_400
-"""Masks are compared on about this many pixels of the image: every third row and column of 1280 x 720."""
+SAMPLED_PIXELS = 57_600
+"""Masks are compared on about this many pixels of the image: every fourth row and column of 1280 x 720."""
 
 UNSTAMPED_PERIOD = 33_333_333
 """Time in nanoseconds from one frame to the next where one of them has no stamp: 30 Hz."""
@@ -84,10 +85,7 @@ class Tracker:
             self._forget(self._tracks)
             track_of[:] = -1
         ids = self._remember(seen, track_of)
-        new_id = np.zeros(MAX_INSTANCES + 1, np.uint16)
-        new_id[instances.ids] = ids
-        # No label is out of range; without the check of the default mode, take needs a fifth less time.
-        return replace(instances, label_map=np.take(new_id, instances.label_map, mode="clip"), ids=ids)
+        return replace(instances, label_map=_relabelled(instances.label_map, instances.ids, ids), ids=ids)
 
     def reset(self) -> None:
         """Forget all objects and the time; the next objects get new ids."""
@@ -181,6 +179,17 @@ def _sampled_masks(instances: Instances) -> list[_Mask]:
     ids = instances.ids.astype(np.uint16)
     starts, ends = np.searchsorted(labels, ids, "left"), np.searchsorted(labels, ids, "right")
     return [pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _relabelled(label_map: NDArray[np.uint16], old: NDArray[np.int32], new: NDArray[np.int32]) -> NDArray[np.uint16]:
+    """The label map with each id of `old` replaced by that of `new`."""
+    if old.max(initial=0) < 256:  # as painted: OpenCV's table of bytes takes a third of the time
+        table = np.zeros(256, np.uint16)
+        table[old] = new
+        return np.asarray(cv2.LUT(label_map.astype(np.uint8), table), np.uint16)
+    table = np.zeros(MAX_INSTANCES + 1, np.uint16)
+    table[old] = new
+    return np.take(table, label_map)
 
 
 def _mask_iou(a: Sequence[_Mask], b: Sequence[_Mask]) -> NDArray[np.float64]:
