@@ -128,13 +128,13 @@ def choose_inputs(reader: BagReader, options: BagOptions) -> Inputs:
     kinds = {name: _kind(reader, name) for name, topic in reader.topics.items() if topic.count}
     colour = [name for name, kind in kinds.items() if kind == "colour" and name not in RESULTS]
     # The same pictures twice; the raw ones have no losses.
-    colour = [name for name in colour if name.removesuffix("/compressed") == name or name[:-11] not in colour]
+    colour = [name for name in colour if not name.endswith("/compressed") or _raw(name) not in colour]
     image = _chosen(reader, options.image, (IMAGE, COMPRESSED_IMAGE), colour, "colour image", "--image")
     if not options.points:
         return Inputs(image)
     depths = [name for name, kind in kinds.items() if kind == "depth" and name not in RESULTS]
     infos = [name for name in kinds if reader.topics[name].type == CAMERA_INFO]
-    beside = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+    beside = _raw(image).rpartition("/")[0] + "/camera_info"
     return Inputs(
         image,
         _chosen(reader, options.depth, (IMAGE,), depths, "depth image", "--depth"),
@@ -298,6 +298,11 @@ class BagSegmentation:
         cloud = fill_cloud(self._types.new(POINT_CLOUD), points, scene.header, field)
         self._writer.write(POINTS_TOPIC, scene.time, cloud)
         self.clouds += 1
+
+
+def _raw(topic: str) -> str:
+    """The topic whose images a compressed topic repeats."""
+    return topic.removesuffix("/compressed")
 
 
 def _stamp(header: Any) -> int:

@@ -91,18 +91,9 @@ def bag(arguments: argparse.Namespace) -> int:
         segmenter = _load_segmenter(arguments)
         config = segmenter.config
         facts = {"saom_ros": saom_ros.__version__, "model": f"{config.name} {config.version}"}
-        progress = _Progress(reader.topics[inputs.image].count, sys.stderr)
-        done, objects, bad = 0, 0, 0
         with BagWriter(arguments.out, types, facts) as writer:
             segmentation = BagSegmentation(reader, writer, types, segmenter, inputs, options)
-            for outcome in segmentation.run():
-                if outcome.problem:
-                    bad += 1
-                    progress.report(f"error: {outcome.problem}")
-                else:
-                    done, objects = done + 1, objects + outcome.objects
-                progress.step(outcome.name)
-            progress.close()
+            done, objects, bad = _follow(segmentation, reader.topics[inputs.image].count)
             if not done:
                 raise SaomError(f"{arguments.bag}: no image of {inputs.image} could be segmented")
     counts = [(done, "image"), (objects, "object")] + [(segmentation.clouds, "cloud")] * options.points
@@ -205,6 +196,23 @@ def _load_segmenter(arguments: argparse.Namespace) -> Segmenter:
     segmenter.thresholds = dataclasses.replace(segmenter.thresholds, **given)
     segmenter.min_area = arguments.min_area
     return segmenter
+
+
+def _follow(segmentation: BagSegmentation, total: int) -> tuple[int, int, int]:
+    """Segment a recording and show how far along it is; returns the images done, their objects and the bad images."""
+    progress = _Progress(total, sys.stderr)
+    done, objects, bad = 0, 0, 0
+    try:
+        for outcome in segmentation.run():
+            if outcome.problem:
+                bad += 1
+                progress.report(f"error: {outcome.problem}")
+            else:
+                done, objects = done + 1, objects + outcome.objects
+            progress.step(outcome.name)
+    finally:
+        progress.close()
+    return done, objects, bad
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """rosbag2 recordings (sqlite3 or MCAP) read and written without ROS, by the library `rosbags` of the extra `[bag]`.
 
-Messages are decoded with this module's own definitions, which a recording must agree with; so nothing has to be known
-of its other topics. What is written becomes visible under its name only once it is complete.
+Messages are decoded with definitions of our own, which a recording must agree with; so nothing has to be known of its
+other topics. What is written gets its name only once it is complete. `rosbags` is imported when it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from saom_ros.errors import ImageError, SaomError
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
+    from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -42,7 +43,7 @@ VISION_DEFINITIONS = {
     "LabelInfo": "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold",
 }
 
-METADATA_VERSION = 8
+METADATA_VERSION: Final = 8
 """Version 9 (Jazzy) writes QoS in a way that older distributions cannot read."""
 
 FOREVER = (9223372036, 854775807)
@@ -145,24 +146,20 @@ class BagReader(AbstractContextManager["BagReader"]):
     def __init__(self, path: Path, types: MessageTypes) -> None:
         """Open it; raises `SaomError` where there is nothing that can be read."""
         self.path, self._types = path, types
-        self._reader: Any = _open_reader(path)
+        self._reader = _open_reader(path)
         self.topics: dict[str, Topic] = {}
-        """By name, those with messages first."""
+        """By name."""
         self._connections: dict[str, list[Connection]] = {}
-        for connection in sorted(self._reader.connections, key=lambda c: (c.msgcount == 0, c.topic)):
-            self._connections.setdefault(connection.topic, []).append(connection)
-        for name, connections in self._connections.items():
-            first, count = connections[0], sum(connection.msgcount for connection in connections)
-            self.topics[name] = Topic(name, first.msgtype, count, tuple(first.ext.offered_qos_profiles))
+        try:
+            self._read_topics()
+            self.start = int(self._reader.start_time)
+            """When the first message was recorded, in nanoseconds."""
+        except Exception as error:
+            raise _unreadable(path, error) from None
 
     def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # of a damaged recording; what could be read was read
             self._reader.close()
-
-    @property
-    def start(self) -> int:
-        """When the first message was recorded, in nanoseconds."""
-        return int(self._reader.start_time)
 
     def check_type(self, topic: str) -> None:
         """Raise `SaomError` where a topic has another definition of its message type than the one that we know."""
@@ -184,6 +181,8 @@ class BagReader(AbstractContextManager["BagReader"]):
                 return
             except Exception as error:
                 raise _unreadable(self.path, error) from None
+            if time < 0:
+                raise _unreadable(self.path, ValueError(f"a message has the time {time} ns"))
             yield Record(connection.topic, time, content)
 
     def first(self, topic: str) -> Record | None:
@@ -193,6 +192,14 @@ class BagReader(AbstractContextManager["BagReader"]):
     def decode(self, record: Record) -> Any:
         """The message of a record; raises `ImageError` where it cannot be decoded."""
         return self._types.decode(self.topics[record.topic].type, record.content)
+
+    def _read_topics(self) -> None:
+        for connection in sorted(self._reader.connections, key=lambda c: c.topic):
+            self._connections.setdefault(connection.topic, []).append(connection)
+        for name, connections in self._connections.items():
+            first: Any = connections[0]  # its `ext` differs between ROS 1 and 2
+            count = sum(connection.msgcount for connection in connections)
+            self.topics[name] = Topic(name, first.msgtype, count, tuple(first.ext.offered_qos_profiles))
 
 
 class BagWriter(AbstractContextManager["BagWriter"]):
@@ -205,12 +212,11 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         """Begin; raises `SaomError` where something is in the way. `facts`: custom data of its metadata."""
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-        path = Path(path)
-        self._path, self._part = path, path.with_name(f"{path.name}.part")
-        _check_target(path, self._part)
+        _check_target(path)
+        self._path, self._part = path, _part(path)
         self._types = types
         self._part.mkdir(parents=True)
-        self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)  # type: ignore[arg-type]
+        self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         for key, value in facts.items():
             self._writer.set_custom_data(key, value)
@@ -271,7 +277,7 @@ def _check_rosbags() -> None:
         ) from None
 
 
-def _open_reader(path: Path) -> Any:
+def _open_reader(path: Path) -> Reader:
     from rosbags.rosbag2 import Reader
 
     _check_source(path)
@@ -302,16 +308,22 @@ def _check_source(path: Path) -> None:
 
 def _unreadable(path: Path, error: Exception) -> SaomError:
     """What to say about any exception of the library: it reads whatever lies on the disk."""
-    reason = str(error).rstrip(".") or type(error).__name__
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return SaomError(
         f"{path}: is damaged or not complete: {reason}; copy it again, or recover it (mcap recover, ros2 bag reindex)"
     )
 
 
-def _check_target(path: Path, part: Path) -> None:
-    if path.suffix in (".mcap", ".db3", ".bag"):
-        raise SaomError(f"{path}: becomes a rosbag2 folder; name it without {path.suffix}")
+def _check_target(path: Path) -> None:
     if path.exists() or path.is_symlink():
         raise SaomError(f"{path}: exists; choose another name or remove it")
+    if path.suffix in (".mcap", ".db3", ".bag"):
+        raise SaomError(f"{path}: becomes a rosbag2 folder; name it without {path.suffix}")
+    part = _part(path)
     if part.exists() or part.is_symlink():
         raise SaomError(f"{part}: left by a run that was killed, or one that still goes on; remove it first")
+
+
+def _part(path: Path) -> Path:
+    """Where a recording lies while it is being written."""
+    return path.with_name(f"{path.name}.part")

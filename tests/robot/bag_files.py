@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from tiny_bundle import BACKGROUND, color_blocks
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = {name.rpartition("/")[2]: STORE.types[name] for name in STORE.types if name.startswith("sensor_msgs/msg/")}
@@ -23,6 +25,10 @@ SENSOR_QOS = Qos(
     NEVER,
     False,
 )
+
+HEIGHT, WIDTH = 96, 128
+START, PERIOD = 1_700_000_000_000_000_000, 100_000_000
+"""Nanoseconds."""
 
 
 def header(stamp: int, frame_id: str = "camera"):
@@ -48,6 +54,19 @@ def camera_info(width: int, height: int, focal: float, stamp: int = 0):
     return TYPES["CameraInfo"](
         header(stamp), height, width, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, region
     )
+
+
+def blocks(shift: int = 0) -> np.ndarray:
+    """The four coloured blocks, moved to the right by `shift` px: RGB uint8 (H, W, 3)."""
+    moved = np.roll(color_blocks(HEIGHT, WIDTH)[0], shift, axis=1)
+    moved[:, :shift] = BACKGROUND
+    return moved
+
+
+def frames(count: int = 3, topic: str = "/camera/image", delay: int = 3_000_000) -> list[tuple[str, int, object]]:
+    """Images that were recorded `delay` ns after their stamps."""
+    stamps = [START + k * PERIOD for k in range(count)]
+    return [(topic, stamp + delay, image(blocks(4 * k), stamp)) for k, stamp in enumerate(stamps)]
 
 
 def write_bag(path: Path, messages: list[tuple[str, int, object]], storage: str = "MCAP", version: int = 9) -> Path:
@@ -78,3 +97,16 @@ def read_raw(path: Path) -> dict[str, list[tuple[int, bytes]]]:
         for connection, time, content in reader.messages():
             found.setdefault(connection.topic, []).append((time, bytes(content)))
     return found
+
+
+def messages(path: Path, topic: str) -> list[tuple[int, object]]:
+    """Time and message of a topic, decoded by the definitions that the recording holds."""
+    with AnyReader([path]) as reader:
+        wanted = [connection for connection in reader.connections if connection.topic == topic]
+        return [(time, reader.deserialize(raw, c.msgtype)) for c, time, raw in reader.messages(wanted) if wanted]
+
+
+def labels(mask) -> np.ndarray:
+    """Object ids uint16 (H, W) of a mask image."""
+    assert (mask.encoding, mask.step, mask.is_bigendian) == ("mono16", 2 * mask.width, 0)
+    return np.frombuffer(mask.data, "<u2").reshape(mask.height, mask.width)

@@ -1,7 +1,6 @@
 """`saom bag`: recordings in, recordings with the node's topics out. Read back by rosbags' own reader."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,31 +9,15 @@ import pytest
 pytest.importorskip("rosbags", reason="rosbags is not installed: pip install 'saom_ros[bag]'")
 
 import bag_files as bags
-from rosbags.highlevel import AnyReader
+from bag_files import HEIGHT, PERIOD, START, WIDTH, blocks, frames, labels, messages
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import Reader
-from tiny_bundle import BACKGROUND, COLORS, color_blocks
+from tiny_bundle import BACKGROUND, COLORS
 
 from saom_ros import Segmenter, cli
 
-ROOT = Path(__file__).resolve().parents[2]
-HEIGHT, WIDTH = 96, 128
-START, PERIOD = 1_700_000_000_000_000_000, 100_000_000
 MASKS, DETECTIONS = "/segment_node/instance_mask", "/segment_node/detections"
 LABEL_INFO, OVERLAYS, POINTS = "/segment_node/label_info", "/segment_node/overlay", "/segment_node/points"
-
-
-def blocks(shift=0):
-    """The four coloured blocks, moved to the right by `shift` px: RGB uint8 (H, W, 3)."""
-    moved = np.roll(color_blocks(HEIGHT, WIDTH)[0], shift, axis=1)
-    moved[:, :shift] = BACKGROUND
-    return moved
-
-
-def frames(count=3, topic="/camera/image", delay=3_000_000):
-    """Images that were recorded `delay` ns after their stamps."""
-    stamps = [START + k * PERIOD for k in range(count)]
-    return [(topic, stamp + delay, bags.image(blocks(4 * k), stamp)) for k, stamp in enumerate(stamps)]
 
 
 @pytest.fixture
@@ -43,20 +26,6 @@ def saom_bag(tiny_bundle, tmp_path):
     return lambda source, *options: cli.main(
         ["bag", str(source), str(tmp_path / "out"), "--model", str(tiny_bundle), *map(str, options)]
     )
-
-
-def messages(path, topic):
-    """(time, message) of a topic, decoded by the definitions that the recording holds."""
-    with AnyReader([path]) as reader:
-        wanted = [connection for connection in reader.connections if connection.topic == topic]
-        return (
-            [(when, reader.deserialize(raw, c.msgtype)) for c, when, raw in reader.messages(wanted)] if wanted else []
-        )
-
-
-def labels(mask):
-    assert (mask.encoding, mask.step, mask.is_bigendian) == ("mono16", 2 * mask.width, 0)
-    return np.frombuffer(mask.data, "<u2").reshape(mask.height, mask.width)
 
 
 @pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])
