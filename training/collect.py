@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -43,8 +44,17 @@ def _make_rooms(job: Job) -> Simulator:
     return RoomSimulator(job.split, job.seed, job.width, job.height)
 
 
+def _make_ai2thor(job: Job, executable: str | None = None) -> Simulator:
+    from training.simulators.ai2thor.process import ControllerOptions
+    from training.simulators.ai2thor.simulator import Ai2ThorSimulator
+
+    houses, rules = (None if path is None else Path(path) for path in (job.houses, job.rules))
+    options = ControllerOptions(job.width, job.height, executable)
+    return Ai2ThorSimulator(job.split, job.seed, options, houses, rules)
+
+
 MakeSimulator = Callable[["Job"], Simulator]
-SIMULATORS: dict[str, MakeSimulator] = {"rooms": _make_rooms}
+SIMULATORS: dict[str, MakeSimulator] = {"ai2thor": _make_ai2thor, "rooms": _make_rooms}
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,10 @@ class Job:
     width: int
     height: int
     frames_per_shard: int
+    houses: str | None = None
+    """File of ProcTHOR houses to visit instead of iTHOR's rooms; only AI2-THOR has them."""
+    rules: str | None = None
+    """File that says which of AI2-THOR's objects make up whole ones; None = training/configs/ai2thor.yaml."""
 
     def shard_path(self, folder: Path, shard: int) -> Path:
         """Where shard number `shard` lies."""
@@ -78,18 +92,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, default=512, help="image width in px (default 512)")
     parser.add_argument("--height", type=int, default=384, help="image height in px (default 384)")
     parser.add_argument("--frames-per-shard", type=int, default=100, help="(default 100)")
+    ai2thor = parser.add_argument_group("options of --simulator ai2thor")
+    ai2thor.add_argument("--executable", metavar="PATH", help="AI2-THOR's program (default: its build is downloaded)")
+    ai2thor.add_argument(
+        "--houses", metavar="FILE", help="ProcTHOR houses, JSON or JSONL, .gz or not, instead of iTHOR"
+    )
+    ai2thor.add_argument(
+        "--rules", metavar="YAML", help="what is a whole object (default training/configs/ai2thor.yaml)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Collect, draw the contact sheet and say where things are. Raises SaomError for a user's mistake."""
-    job = Job(args.simulator, args.split, args.seed, args.width, args.height, args.frames_per_shard)
+    job = Job(
+        args.simulator,
+        args.split,
+        args.seed,
+        args.width,
+        args.height,
+        args.frames_per_shard,
+        args.houses,
+        args.rules,
+    )
     _check(job, args.frames, args.workers)
+    make_simulator = SIMULATORS[job.simulator]
+    if job.simulator == "ai2thor":
+        make_simulator = partial(_make_ai2thor, executable=args.executable)
+    elif args.executable or job.houses or job.rules:
+        raise SaomError(
+            f"--executable, --houses and --rules are options of --simulator ai2thor, not of {job.simulator}"
+        )
     out: Path = args.out
     _claim(job, out)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what batch systems send is an interruption, too
     with _lock(out):
         try:
-            collect(job, args.frames, args.workers, out, SIMULATORS[job.simulator])
+            collect(job, args.frames, args.workers, out, make_simulator)
             sheet = write_sheet(out)
         except KeyboardInterrupt:
             done = sum(_finished(job, args.frames, out).values())

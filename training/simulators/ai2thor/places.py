@@ -1,0 +1,70 @@
+"""Which rooms and houses a split has, and which of them each scene number shows.
+
+iTHOR's rooms are split as in AI2-THOR's rearrangement challenge: of the 30 rooms of a kind, 1-20 train, 21-25
+validation, 26-30 test; AI2-THOR splits its materials in the same way.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saom_ros.errors import SaomError
+from training.simulators.base import SPLITS
+
+_KINDS = {"kitchen": 0, "living": 200, "bedroom": 300, "bathroom": 400}
+_ROOMS = {"train": range(1, 21), "val": range(21, 26), "test": range(26, 31)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A room of iTHOR or a house of ProcTHOR."""
+
+    name: str
+    kind: str
+    """kitchen, living, bedroom, bathroom or house."""
+    scene: str | dict[str, Any]
+    """What Controller.reset takes."""
+
+
+def rooms(split: str) -> list[Place]:
+    """The iTHOR rooms of a split: 80, 20 and 20."""
+    return [
+        Place(f"FloorPlan{offset + number}", kind, f"FloorPlan{offset + number}")
+        for kind, offset in _KINDS.items()
+        for number in _ROOMS[split]
+    ]
+
+
+def houses(path: Path) -> list[Place]:
+    """ProcTHOR houses from a file as the package `prior` stores them: a house a line, or one JSON list; `.gz` or not.
+
+    Raises SaomError that names the file and the house that cannot be read.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = content.decode()
+        listed = json.loads(text) if text.lstrip().startswith("[") else [json.loads(x) for x in text.splitlines() if x]
+    except (OSError, EOFError, ValueError) as error:
+        raise SaomError(
+            f"cannot read --houses {path}: {error}; give a file of ProcTHOR houses, JSON or JSONL"
+        ) from error
+    for number, house in enumerate(listed):
+        if not isinstance(house, dict) or "rooms" not in house:
+            raise SaomError(f"--houses {path}: entry {number} is no ProcTHOR house, which has 'rooms'")
+    if not listed:
+        raise SaomError(f"--houses {path} holds no house")
+    return [Place(f"{path.name.split('.')[0]}-{number}", "house", house) for number, house in enumerate(listed)]
+
+
+def place_of_scene(places: Sequence[Place], split: str, seed: int, scene: int) -> Place:
+    """The place that scene number `scene` shows: each once in every run of `len(places)` numbers, shuffled by seed."""
+    turn, position = divmod(scene, len(places))
+    order = np.random.default_rng([SPLITS.index(split), seed, turn]).permutation(len(places))
+    return places[order[position]]
