@@ -9,6 +9,7 @@ from saom_ros.errors import SaomError
 
 VERBS = {
     "collect": ("training.collect", "render labelled frames with a simulator into shards"),
+    "dataset": ("training.dataset_verb", "look at shards, check them, exchange them with COCO, BOP, Replicator"),
     "sequence": ("training.sequence", "render a camera path through one room as pictures"),
     "finetune": ("training.finetune", "train a model on shards"),
     "evaluate": ("training.evaluate", "score a bundle or a checkpoint on shards, beside a classical baseline"),

@@ -55,9 +55,13 @@ def write_sheet(folder: Path, tiles: int = _TILES) -> Path:
     per_shard = -(-tiles // len(shards))
     for path in shards[:: max(1, len(shards) // tiles)]:
         members = list(read_members(path))
+        if not members:
+            continue
         for number in np.unique(np.linspace(0, len(members) - 1, per_shard).astype(int)):
             sample = decode_sample(path, *members[number])
             chosen.append(tile(sample.rgb, sample.instances))
+    if not chosen:
+        raise SaomError(f"the shards in {folder} hold no frames; collect some first")
     sheet = arrange(chosen[:tiles])
     target = folder / SHEET_NAME
     if not cv2.imwrite(str(target), np.ascontiguousarray(sheet[..., ::-1])):

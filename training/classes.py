@@ -1,0 +1,45 @@
+"""The class list of `training/classes.yaml`, and how class names of other people's data are matched with it.
+
+Models here do not predict classes, so an imported object whose class is not on the list is still worth having: it
+becomes `UNKNOWN_CLASS`, and its own name stays beside it as `source_class`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CLASSES_FILE = Path(__file__).with_name("classes.yaml")
+UNKNOWN_CLASS = "Unknown"
+"""Class of imported objects that the list does not name; not part of the list."""
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """The classes in the order of their ids."""
+    return tuple(yaml.safe_load(CLASSES_FILE.read_text())["classes"])
+
+
+def object_entry(label: int, source_class: str) -> dict[str, Any]:
+    """The entry of an imported object in a sample's `objects`: its id, its class, and `source_class` where the list has
+    no such class.
+
+    Case, spaces and punctuation do not matter: `coffee table` and `coffee_table` are CoffeeTable.
+    """
+    name = _by_letters().get(_letters(source_class))
+    if name is not None:
+        return {"id": label, "class": name}
+    return {"id": label, "class": UNKNOWN_CLASS, "source_class": source_class}
+
+
+@cache
+def _by_letters() -> dict[str, str]:
+    return {_letters(name): name for name in class_names()}
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
