@@ -3,7 +3,7 @@
 It is not AI2-THOR. It serves small hand-made scenes of boxes, drawn by casting a ray a pixel, in AI2-THOR's frame
 (left-handed, y up, yaw clockwise from z), so that geometry can be checked exactly. Faults are asked for in
 `AI2THOR_DOUBLE_FAULT`, a JSON object: `kind`, `teleport` (which view it strikes at), `launches` (how many launches are
-struck) and `counter` (a file that counts the launches).
+struck) and `journal` (a file with the process id of each launch).
 """
 
 from __future__ import annotations
@@ -243,9 +243,10 @@ class Fault:
         asked = json.loads(os.environ.get("AI2THOR_DOUBLE_FAULT", "{}"))
         self.kind, self.teleport = asked.get("kind", ""), asked.get("teleport", 0)
         if asked:
-            counter = Path(asked["counter"])
-            launch = int(counter.read_text()) + 1 if counter.exists() else 1
-            counter.write_text(str(launch))
+            with Path(asked["journal"]).open("a+") as journal:
+                journal.write(f"{os.getpid()}\n")
+                journal.seek(0)
+                launch = len(journal.readlines())
             if launch > asked["launches"]:
                 self.kind = ""
 

@@ -59,6 +59,7 @@ class Session:
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Find the build, downloading it where it is missing."""
+        _library()
         chosen = ControllerOptions(**options)
         self._arguments = {
             "width": chosen.width,
@@ -75,9 +76,9 @@ class Session:
 
     def reset(self, scene: str | dict[str, Any], initialization: dict[str, Any]) -> dict[str, Any]:
         """See `ControllerProcess.reset`."""
-        name = self._controller.normalize_scene(scene) if isinstance(scene, str) else "Procedural"
-        if name not in self._controller.scenes_in_build:
-            raise SetupError(f"this build of AI2-THOR has no scene {name}; give another --executable")
+        known = self._controller.scenes_in_build  # empty where a build does not tell
+        if isinstance(scene, str) and known and self._controller.normalize_scene(scene) not in known:
+            raise SetupError(f"this build of AI2-THOR has no room {scene}; give another --executable")
         return _snapshot(self._controller.reset(scene, **initialization), images=False)
 
     def step(self, action: str, images: bool, arguments: dict[str, Any]) -> dict[str, Any]:

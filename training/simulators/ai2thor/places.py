@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,28 @@ def houses(path: Path) -> list[Place]:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = content.decode()
-        listed = json.loads(text) if text.lstrip().startswith("[") else [json.loads(x) for x in text.splitlines() if x]
-    except (OSError, EOFError, ValueError) as error:
-        raise SaomError(
-            f"cannot read --houses {path}: {error}; give a file of ProcTHOR houses, JSON or JSONL"
-        ) from error
+        lines = content.decode().splitlines()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise SaomError(f"cannot read --houses {path}: {error}; give ProcTHOR houses as JSON or JSONL") from error
+    listed = _parse(path, lines)
     for number, house in enumerate(listed):
-        if not isinstance(house, dict) or "rooms" not in house:
-            raise SaomError(f"--houses {path}: entry {number} is no ProcTHOR house, which has 'rooms'")
+        if not isinstance(house, dict) or "agent" not in house.get("metadata", {}):
+            raise SaomError(f"--houses {path}: house {number} has no metadata.agent; give houses of ProcTHOR-10K")
     if not listed:
         raise SaomError(f"--houses {path} holds no house")
     return [Place(f"{path.name.split('.')[0]}-{number}", "house", house) for number, house in enumerate(listed)]
+
+
+def _parse(path: Path, lines: list[str]) -> list[Any]:
+    if lines and lines[0].lstrip().startswith("["):
+        lines = [" ".join(lines)]
+    parsed = []
+    for number, line in enumerate(lines, 1):
+        try:
+            parsed.append(json.loads(line))
+        except ValueError as error:
+            raise SaomError(f"--houses {path}: line {number} is no JSON ({error}); fetch the file again") from error
+    return parsed[0] if len(parsed) == 1 and isinstance(parsed[0], list) else parsed
 
 
 def place_of_scene(places: Sequence[Place], split: str, seed: int, scene: int) -> Place:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,21 @@ class Look:
     saturation: float
 
 
+@dataclass(eq=False)
+class _Visit:
+    """A place as one scene shows it, the same for every Controller that has to show it."""
+
+    scene: int
+    place: Place
+    look: Look
+    rng: np.random.Generator
+    """Draws the views."""
+    views: list[dict[str, Any]] = field(default_factory=list)
+    """Arguments of TeleportFull, in order; empty before the first Controller is there."""
+    changes: list[str] = field(default_factory=list)
+    """Actions that changed the place."""
+
+
 class Ai2ThorSimulator:
     """Frames of AI2-THOR for one split and seed. See `Simulator`.
 
@@ -83,27 +98,17 @@ class Ai2ThorSimulator:
         self._excluded = frozenset() if split == "test" else frozenset(held_out)
         self._options, self._patience = options, patience or Patience()
         self._controller: ControllerProcess | None = None
+        self._inside: _Visit | None = None
+        """What the running Controller shows."""
 
     def frames(self, scene: int) -> Iterator[Frame]:
         """See `Simulator.frames`."""
-        place = place_of_scene(self._places, self._split, self._seed, scene)
         rng = np.random.default_rng([SPLITS.index(self._split), self._seed, scene, _STREAM])
-        look, plan_rng = _sample_look(rng), rng.spawn(1)[0]
-        views: list[dict[str, Any]] | None = None
-        due = kept = failures = 0
-        inside = False
-        while views is None or (due < len(views) and kept < VIEWS_PER_SCENE):
-            try:
-                if not inside:
-                    changes, positions = self._enter(place, look)
-                    views, inside = views or plan_views(positions, plan_rng), True
-                snapshot = self._running().step("TeleportFull", images=True, forceAction=True, **views[due])
-            except ControllerLostError as error:
-                inside, failures = False, failures + 1
-                self._recover(place, failures, error)
-                continue
-            frame = self._frame(snapshot, place, scene, changes) if snapshot.success else None
-            due, failures = due + 1, 0
+        visit = _Visit(scene, place_of_scene(self._places, self._split, self._seed, scene), _sample_look(rng), rng)
+        kept = number = 0
+        while kept < VIEWS_PER_SCENE and (snapshot := self._photograph(visit, number)) is not None:
+            number += 1
+            frame = self._frame(snapshot, visit) if snapshot.success else None
             if frame is not None:
                 kept += 1
                 yield frame
@@ -113,35 +118,50 @@ class Ai2ThorSimulator:
         if self._controller is not None:
             self._controller.close()
             self._controller = None
+        self._inside = None
+
+    def _photograph(self, visit: _Visit, number: int) -> Snapshot | None:
+        """What view number `number` shows, or None after the last one.
+
+        A Controller that fails is replaced. Raises SaomError when that does not help.
+        """
+        reason: ControllerLostError | None = None
+        for _ in range(_TRIES):
+            try:
+                if self._inside is not visit:
+                    self._enter(visit)
+                if number == len(visit.views):
+                    return None
+                return self._running().step("TeleportFull", images=True, forceAction=True, **visit.views[number])
+            except ControllerLostError as error:
+                self.close()
+                reason = error
+                print(f"AI2-THOR failed in {visit.place.name}: {error}", file=sys.stderr)
+        raise SaomError(
+            f"AI2-THOR failed {_TRIES} times in a row in {visit.place.name}, last because: {reason}. The same command "
+            "continues from the finished shards; fewer --workers leave each more memory"
+        ) from reason
 
     def _running(self) -> ControllerProcess:
         if self._controller is None:
             self._controller = ControllerProcess(self._options, self._patience)
         return self._controller
 
-    def _recover(self, place: Place, failures: int, error: ControllerLostError) -> None:
-        """End the failed Controller. Raises SaomError when it has failed too often to go on."""
-        self.close()
-        if failures == _TRIES:
-            raise SaomError(
-                f"AI2-THOR failed {failures} times in a row in {place.name}: {error}. The same command continues; "
-                "fewer --workers leave each more memory"
-            ) from error
-        print(f"AI2-THOR failed in {place.name} ({error}); starting it again", file=sys.stderr)
-
-    def _enter(self, place: Place, look: Look) -> tuple[list[str], list[dict[str, float]]]:
-        """Load the place and change it; returns the changes that AI2-THOR made, and the positions to stand at."""
-        controller = self._running()
+    def _enter(self, visit: _Visit) -> None:
+        """Load the place, change it and, the first time, plan the views."""
+        controller, place, look = self._running(), visit.place, visit.look
         controller.reset(place.scene, gridSize=GRID_SIZE, fieldOfView=look.field_of_view, snapToGrid=False)
         if isinstance(place.scene, dict):  # a house says where in it there is room to stand
             controller.step("TeleportFull", forceAction=True, **place.scene["metadata"]["agent"])
-        changes = [
+        visit.changes = [
             action for action, arguments in self._changes(place, look) if controller.step(action, **arguments).success
         ]
-        positions = controller.step("GetReachablePositions").action_return
-        if not positions:
-            raise SceneSkippedError(f"{place.name} has no position that can be reached")
-        return changes, positions
+        if not visit.views:
+            positions = controller.step("GetReachablePositions").action_return
+            if not positions:
+                raise SceneSkippedError(f"{place.name} has no position that can be reached")
+            visit.views = plan_views(positions, visit.rng)
+        self._inside = visit
 
     def _changes(self, place: Place, look: Look) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "SetRandomSeed", {"seed": look.seed}  # RandomizeMaterials and RandomizeLighting have no seed of their own
@@ -161,7 +181,7 @@ class Ai2ThorSimulator:
             },
         )
 
-    def _frame(self, snapshot: Snapshot, place: Place, scene: int, changes: list[str]) -> Frame | None:
+    def _frame(self, snapshot: Snapshot, visit: _Visit) -> Frame | None:
         """The frame of a view, or None where it is not worth learning from."""
         assert snapshot.rgb is not None
         assert snapshot.depth is not None
@@ -176,10 +196,10 @@ class Ai2ThorSimulator:
             "simulator": self.name,
             "split": self._split,
             "seed": self._seed,
-            "scene": scene,
-            "room": place.kind,
-            "place": place.name,
-            "changes": changes,
+            "scene": visit.scene,
+            "room": visit.place.kind,
+            "place": visit.place.name,
+            "changes": visit.changes,
             "intrinsics": intrinsics(metadata["fov"], width, height),
             "pose": camera_pose(metadata).round(6).tolist(),
             "objects": found.objects,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,12 @@ def merge(objects: Sequence[Mapping[str, Any]], rules: MergeRules) -> dict[str, 
 
 def class_entry(number: int, object_type: str) -> dict[str, Any]:
     """The entry of an object in a sample's `objects`: its class by `ai2thor_classes` of training/classes.yaml."""
-    return object_entry(number, _class_table().get(object_type, object_type))
+    return object_entry(number, class_table().get(object_type, object_type))
 
 
-def _class_table() -> dict[str, str]:
+@cache
+def class_table() -> dict[str, str]:
+    """AI2-THOR type -> class, for the types whose class has another name."""
     return dict(yaml.safe_load(CLASSES_FILE.read_text())["ai2thor_classes"])
 
 
