@@ -24,22 +24,24 @@ def class_names() -> tuple[str, ...]:
     return tuple(yaml.safe_load(CLASSES_FILE.read_text())["classes"])
 
 
-def object_entry(label: int, source_class: str) -> dict[str, Any]:
+def object_entry(label: int, source_class: str = "") -> dict[str, Any]:
     """The entry of an imported object in a sample's `objects`: its id, its class, and `source_class` where the list has
-    no such class.
+    no such class. An empty name is that of an object whose class nobody knows.
 
     Case, spaces and punctuation do not matter: `coffee table` and `coffee_table` are CoffeeTable.
     """
-    name = _by_letters().get(_letters(source_class))
+    name = _bysmall_letters().get(small_letters(source_class))
     if name is not None:
         return {"id": label, "class": name}
-    return {"id": label, "class": UNKNOWN_CLASS, "source_class": source_class}
+    entry = {"id": label, "class": UNKNOWN_CLASS}
+    return entry | {"source_class": source_class} if source_class else entry
 
 
 @cache
-def _by_letters() -> dict[str, str]:
-    return {_letters(name): name for name in class_names()}
+def _bysmall_letters() -> dict[str, str]:
+    return {small_letters(name): name for name in class_names()}
 
 
-def _letters(name: str) -> str:
+def small_letters(name: str) -> str:
+    """A class name reduced to what decides whether two are the same: letters and digits, all small."""
     return re.sub(r"[\W_]", "", name).casefold()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,13 @@ from tqdm import tqdm
 from saom_ros.errors import SaomError
 from training import dataset_info, dataset_plots
 from training.dataset_check import FolderCheck
+from training.interchange.bop import find_bop_frames
+from training.interchange.importing import Loader, write_dataset
+from training.interchange.label_folders import find_label_maps
+from training.interchange.replicator import find_replicator_frames
 from training.shards import count_samples, list_shards
 from training.sheet import write_sheet
+from training.simulators.base import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +51,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     to_coco.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
     to_coco.add_argument("out", type=Path, metavar="OUT", help="folder to make: annotations.json and images/")
     to_coco.set_defaults(action=_to_coco)
+
+    from_coco = actions.add_parser("from-coco", help="make shards from COCO instances")
+    from_coco.add_argument("annotations", type=Path, metavar="JSON", help="instance annotations: RLE or polygons")
+    from_coco.add_argument("images", type=Path, metavar="IMAGES", help="folder that its file names are relative to")
+    _add_import_arguments(from_coco, _from_coco)
+
+    from_labels = actions.add_parser("from-labels", help="make shards from pictures and label maps of the same stem")
+    from_labels.add_argument("images", type=Path, metavar="IMAGES", help="folder of pictures")
+    from_labels.add_argument("labels", type=Path, metavar="LABELS", help="folder of 8- or 16-bit or palette PNGs")
+    from_labels.add_argument(
+        "--background", type=int, nargs="+", default=[], help="values that are no objects besides 0 (255 in Pascal VOC)"
+    )
+    _add_import_arguments(from_labels, _from_labels)
+
+    from_bop = actions.add_parser("from-bop", help="make shards from a BOP scene, split or data set")
+    from_bop.add_argument("source", type=Path, metavar="DIR", help="folder with scene_gt.json in it or below")
+    _add_import_arguments(from_bop, _from_bop)
+
+    from_replicator = actions.add_parser("from-replicator", help="make shards from Replicator's BasicWriter")
+    from_replicator.add_argument("source", type=Path, metavar="DIR", help="its output_dir")
+    _add_import_arguments(from_replicator, _from_replicator)
+
+
+def _add_import_arguments(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int]) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make; appears when all frames are in it")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="what the frames are for (default: test)")
+    parser.set_defaults(action=action)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -99,4 +132,30 @@ def _to_coco(args: argparse.Namespace) -> int:
     with _bar(args, "to-coco") as bar:
         count = export_coco(args.folder, args.out, bar.update)
     print(f"{count} frames in {args.out / ANNOTATIONS_NAME}")
+    return 0
+
+
+def _from_coco(args: argparse.Namespace) -> int:
+    from training.interchange.coco_import import find_coco_frames  # pycocotools: only where needed
+
+    return _import(args, find_coco_frames(args.annotations, args.images), "coco", args.annotations.stem)
+
+
+def _from_labels(args: argparse.Namespace) -> int:
+    loaders = find_label_maps(args.images, args.labels, frozenset(args.background))
+    return _import(args, loaders, "labels", args.images.resolve().name)
+
+
+def _from_bop(args: argparse.Namespace) -> int:
+    return _import(args, find_bop_frames(args.source), "bop", args.source.resolve().name)
+
+
+def _from_replicator(args: argparse.Namespace) -> int:
+    return _import(args, find_replicator_frames(args.source), "replicator", args.source.resolve().name)
+
+
+def _import(args: argparse.Namespace, loaders: Sequence[Loader], origin: str, name: str) -> int:
+    with tqdm(total=len(loaders), unit="frame", desc=f"from-{origin}", mininterval=0.5) as bar:
+        write_dataset(loaders, origin, name, args.split, args.out, bar.update)
+    print(f"{len(loaders)} frames in {args.out}")
     return 0
