@@ -157,7 +157,6 @@ class Executable:
                 "cameraHorizon": self.agent["horizon"],
             },
             "cameraPosition": dict(zip("xyz", self.eye().tolist(), strict=True)),
-            "fov": self.fov,
             "lastAction": action["action"],
             "lastActionSuccess": True,
             "errorMessage": "",

@@ -26,7 +26,7 @@ from training.simulators.ai2thor.process import INSTALL, ControllerOptions
 _RELEASES = Path("~/.ai2thor/releases")
 _LOG = "~/.config/unity3d/Allen Institute for Artificial Intelligence/AI2-THOR/Player.log"
 _OBJECT_KEYS = ("objectId", "objectType", "axisAlignedBoundingBox")
-_METADATA_KEYS = ("agent", "cameraPosition", "fov", "colors", "sceneName")
+_METADATA_KEYS = ("agent", "cameraPosition", "colors")
 _WATCH_SECONDS = 0.05
 
 

@@ -64,7 +64,7 @@ class Snapshot:
     """Why the action was refused; empty after a success."""
     action_return: Any
     metadata: dict[str, Any]
-    """The answer's `agent`, `cameraPosition`, `fov`, `colors`, and of `objects` id, type and bounding box."""
+    """The answer's `agent`, `cameraPosition`, `colors`, and of `objects` id, type and bounding box."""
     rgb: NDArray[np.uint8] | None
     """`(H, W, 3)`, like the others only where asked for."""
     depth: NDArray[np.float32] | None
@@ -85,7 +85,8 @@ class ControllerProcess:
             )
         self._patience = patience
         self._pipes = tempfile.TemporaryDirectory(prefix="ai2thor-")
-        lifeline, self._lifeline = os.pipe()
+        lifeline, ours = os.pipe()
+        self._lifeline = open(ours, "wb")  # noqa: SIM115 closed in close(), or when this process dies
         self._connection, theirs = multiprocessing.Pipe()
         command = [sys.executable, "-m", "training.simulators.ai2thor.child", str(theirs.fileno()), str(lifeline)]
         self._process = subprocess.Popen(
@@ -114,12 +115,11 @@ class ControllerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._connection.close()
-        with contextlib.suppress(OSError):
-            os.close(self._lifeline)
+        self._lifeline.close()
         self._pipes.cleanup()
 
     def _ask(self, request: str, seconds: float, **arguments: Any) -> Any:
-        with contextlib.suppress(BrokenPipeError):  # dead already; its last words may still be in the pipe
+        with contextlib.suppress(ConnectionError):  # dead already; its last words may still be in the pipe
             self._connection.send((request, arguments))
         try:
             if not self._connection.poll(seconds):

@@ -200,7 +200,7 @@ class Ai2ThorSimulator:
             "room": visit.place.kind,
             "place": visit.place.name,
             "changes": visit.changes,
-            "intrinsics": intrinsics(metadata["fov"], width, height),
+            "intrinsics": intrinsics(visit.look.field_of_view, width, height),
             "pose": camera_pose(metadata).round(6).tolist(),
             "objects": found.objects,
             "part_to_object": {str(part): whole for part, whole in found.part_to_object.items()},
