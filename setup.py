@@ -26,6 +26,7 @@ TRAIN = [
     "moderngl>=5.12,<6",
     "mujoco>=3.2",
     "onnx>=1.16,<2",
+    "pillow>=10.1",
     "pycocotools>=2.0.8",
     "scikit-image>=0.22",
     "segment-anything>=1.0,<2",
