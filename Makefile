@@ -58,7 +58,8 @@ $(VENV)/robot-dev: $(VENV)/made $(MANIFEST)
 
 $(VENV)/all: $(VENV)/made $(MANIFEST)
 	@echo "installing everything (torch brings about 5 GB; 3 to 5 minutes)"
-	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,ai2thor,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) --no-deps ai2thor==5.0.0
 	@touch $@ $(VENV)/robot $(VENV)/robot-dev
 
 INPUT ?=

@@ -36,6 +36,18 @@ TRAIN = [
     "torchvision>=0.21",
     "tqdm>=4.66",
 ]
+# What ai2thor imports. Itself it asks for opencv-python beside our headless one: `pip install --no-deps ai2thor` after this.
+AI2THOR = [
+    "aws-requests-auth>=0.4",
+    "botocore>=1.34",
+    "flask>=3",
+    "msgpack>=1",
+    "pillow>=10.1",
+    "progressbar2>=4",
+    "python-xlib>=0.33",
+    "requests>=2.31",
+    "werkzeug>=3",
+]
 DEV = [
     "hypothesis>=6.100",
     "mypy>=1.11",
@@ -68,7 +80,7 @@ setup(
         (f"share/{PACKAGE}/config", glob("config/*")),
     ],
     install_requires=ROBOT,
-    extras_require={"ros": ROS, "bag": BAG, "openvino": OPENVINO, "train": TRAIN, "dev": DEV},
+    extras_require={"ros": ROS, "bag": BAG, "openvino": OPENVINO, "train": TRAIN, "ai2thor": AI2THOR, "dev": DEV},
     zip_safe=False,
     entry_points={
         "console_scripts": [
