@@ -36,7 +36,7 @@ TRAIN = [
     "torchvision>=0.21",
     "tqdm>=4.66",
 ]
-# What ai2thor imports. Itself it asks for opencv-python beside our headless one: `pip install --no-deps ai2thor` after this.
+# What ai2thor imports. It asks for opencv-python beside our headless one: `pip install --no-deps ai2thor` after this.
 AI2THOR = [
     "aws-requests-auth>=0.4",
     "botocore>=1.34",
