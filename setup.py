@@ -49,6 +49,7 @@ AI2THOR = [
     "werkzeug>=3",
 ]
 DEV = [
+    "cyclonedds>=0.10.5,<12",
     "hypothesis>=6.100",
     "mypy>=1.11",
     "onnx>=1.16,<2",

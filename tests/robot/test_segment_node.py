@@ -330,10 +330,17 @@ def test_a_corrupt_bundle_leaves_the_node_unconfigured_until_it_gets_a_good_one(
     assert "Traceback" not in process.log()
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
-def test_signals_end_the_node_with_status_zero(peer, start, tiny_bundle, signals):
-    process = start("segment_node", "-r", "__node:=signalled", model=tiny_bundle)
-    peer.diagnostics("signalled", lambda _, __, values: values["state"] == "active")
+@pytest.mark.parametrize(
+    ("name", "signals"),
+    [
+        ("interrupted", [signal.SIGINT]),
+        ("terminated", [signal.SIGTERM]),
+        ("interrupted_twice", [signal.SIGINT, signal.SIGINT]),
+    ],
+)
+def test_signals_end_the_node_with_status_zero(peer, start, tiny_bundle, name, signals):
+    process = start("segment_node", "-r", f"__node:={name}", model=tiny_bundle)
+    peer.diagnostics(name, lambda _, __, values: values["state"] == "active")
     for number in signals:
         process.signal(number)
     assert process.wait() == 0, process.log()
