@@ -253,15 +253,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Train, or go on training."""
-    config = load_config(args.config)
-    config = replace(config, data=args.data or config.data, validation=args.validation or config.validation)
+    as_written = load_config(args.config)  # this is what bundles tell: paths of a machine concern nobody else
+    config = replace(as_written, data=args.data or as_written.data, validation=args.validation or as_written.validation)
     out = args.out or Path("runs") / config.name
     train_store, validation_store = FrameStore(Path(config.data)), FrameStore(Path(config.validation))
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(config.seed, verbose=False)
 
     total = sum(stage_batches(stage, config.devices) for stage in config.stages)
-    record = {"frames": len(train_store), "seed": config.seed, "commit": current_commit(), "config": plain(config)}
+    record = {"frames": len(train_store), "seed": config.seed, "commit": current_commit(), "config": plain(as_written)}
     module = WholeObjects(config, total, record)
     if args.init:
         module.model.load_state_dict(_load_same_model(args.init, config).state_dict())
