@@ -22,7 +22,7 @@ from saom_ros.nodes.compressed_images import rgb_from_compressed
 from saom_ros.nodes.depth_images import DEPTH_ENCODINGS, depth_from_message
 from saom_ros.nodes.detections import detections_message, label_info_message
 from saom_ros.nodes.images import READABLE_ENCODINGS, encode_rgb, fill_message, rgb_from_message
-from saom_ros.nodes.pairing import Pair, Pairing
+from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
 from saom_ros.nodes.parameters import SegmentParameters, checked, limits_of
 from saom_ros.nodes.point_clouds import fill_cloud
 from saom_ros.overlay import draw_overlay
@@ -222,7 +222,7 @@ class BagSegmentation:
         if record.topic == self._inputs.camera_info:
             self._info = message
         else:
-            self._make_cloud(self._pairing.add_depth(_stamp(message.header), message))
+            self._make_cloud(self._pairing.add_depth(stamp_of(message.header), message))
 
     def _segment(self, record: Record, info: Any) -> Outcome:
         """Segment an image and write its results."""
@@ -235,7 +235,7 @@ class BagSegmentation:
             return Outcome(name, 0, f"{name}: {error}")
         header = message.header
         if self._options.track:
-            instances = self._tracker.update(instances, _stamp(header))
+            instances = self._tracker.update(instances, stamp_of(header))
         self._write_results(record.time, header, rgb, instances)
         if self._inputs.depth:
             self._await_depth(record.time, header, rgb, instances, info)
@@ -278,7 +278,7 @@ class BagSegmentation:
             self.no_cloud[str(error)] += 1
             return
         self._scenes += 1
-        self._make_cloud(self._pairing.add_image(_stamp(header), Scene(time, header, rgb, instances, intrinsics)))
+        self._make_cloud(self._pairing.add_image(stamp_of(header), Scene(time, header, rgb, instances, intrinsics)))
 
     def _make_cloud(self, pair: Pair[Scene, Any] | None) -> None:
         if pair is None:
@@ -303,11 +303,6 @@ class BagSegmentation:
 def _raw(topic: str) -> str:
     """The topic whose images a compressed topic repeats."""
     return topic.removesuffix("/compressed")
-
-
-def _stamp(header: Any) -> int:
-    """Nanoseconds."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 def _kind(reader: BagReader, name: str) -> str:

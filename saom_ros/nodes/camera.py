@@ -23,7 +23,7 @@ from saom_ros.errors import ImageError, SaomError
 from saom_ros.nodes import compat, diagnostics, images, registration
 from saom_ros.nodes.compressed_images import check_compressed
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
-from saom_ros.nodes.pairing import Pair, Pairing
+from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
 from saom_ros.nodes.parameters import COMPRESSED, ON_DEMAND, SegmentParameters
 from saom_ros.nodes.pipeline import (
     DETECTIONS,
@@ -37,7 +37,6 @@ from saom_ros.nodes.pipeline import (
     Scene,
     make_cloud,
     problem_of,
-    stamp_of,
 )
 from saom_ros.nodes.transforms import WAIT_SECONDS, PointTransforms, TransformNotYetError
 from saom_ros.nodes.triggers import Triggers

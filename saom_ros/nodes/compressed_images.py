@@ -24,10 +24,7 @@ def check_compressed(message: CompressedImage) -> None:
 
     Costs microseconds; `rgb_from_compressed` may still find the pixels broken.
     """
-    if "compresseddepth" in message.format.lower():
-        raise ImageError(
-            f"{_name(message)} is a depth image, which cannot be segmented: connect the topic of the colour image"
-        )
+    _refuse_depth(message)
     check_jpeg_png(bytes(message.data), _name(message))
 
 
@@ -39,7 +36,7 @@ def rgb_from_compressed(message: CompressedImage) -> np.ndarray:
     they are. Raises `ImageError` for depth, other formats, sizes above `segmenter.MAX_PIXELS`, truncated and corrupt
     data.
     """
-    check_compressed(message)
+    _refuse_depth(message)
     pixels = decode_jpeg_png(bytes(message.data), _name(message))
     if pixels.ndim == 3:
         return pixels
@@ -47,6 +44,13 @@ def rgb_from_compressed(message: CompressedImage) -> np.ndarray:
     if mosaic in DEMOSAIC and min(pixels.shape) >= LEAST_MOSAIC:
         return DEMOSAIC[mosaic](pixels)
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+
+
+def _refuse_depth(message: CompressedImage) -> None:
+    if "compresseddepth" in message.format.lower():
+        raise ImageError(
+            f"{_name(message)} is a depth image, which cannot be segmented: connect the topic of the colour image"
+        )
 
 
 def _name(message: CompressedImage) -> str:

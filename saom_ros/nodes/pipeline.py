@@ -21,6 +21,7 @@ from saom_ros.instances import Instances
 from saom_ros.nodes import detections, images, registration
 from saom_ros.nodes.compressed_images import rgb_from_compressed
 from saom_ros.nodes.depth_images import depth_from_message
+from saom_ros.nodes.pairing import stamp_of
 from saom_ros.nodes.parameters import SegmentParameters
 from saom_ros.nodes.point_clouds import fill_cloud
 from saom_ros.overlay import draw_overlay
@@ -152,11 +153,6 @@ def make_cloud(scene: Scene, depth: Image, stride: int) -> Result:
 def problem_of(error: Exception) -> str:
     """What to say about an exception: ours speak for themselves, others by their type."""
     return str(error) if isinstance(error, SaomError) else f"{type(error).__name__}: {error}"
-
-
-def stamp_of(header: Any) -> int:
-    """The stamp in nanoseconds. Not by rclpy's Time: it refuses negative seconds, which must not end the node."""
-    return header.stamp.sec * 10**9 + header.stamp.nanosec
 
 
 def _intrinsics(info: CameraInfo | None, shape: tuple[int, ...], frame_id: str) -> tuple[Intrinsics | None, str]:
