@@ -27,8 +27,10 @@ from std_msgs.msg import Header
 from saom_ros.nodes import images
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds before a wait gives up: far more than an idle machine needs, for busy ones."""
+RESEND = 2.0
+"""Seconds between two attempts to get a message through."""
 
 
 class NodeProcess:
@@ -92,11 +94,20 @@ class Peer:
         self._executor.shutdown()
         self.node.destroy_node()
 
-    def spin_until(self, condition, what: str, patience: float = PATIENCE):
-        """Spin until `condition()` is true and return its value; fails with `what` after `patience` seconds."""
-        deadline = time.monotonic() + patience
+    def spin_until(self, condition, what: str, patience: float = PATIENCE, send=None):
+        """Spin until `condition()` is true and return its value; fails with `what` after `patience` seconds.
+
+        `send()` is called first and again every few seconds: images are best effort, and the first ones are lost
+        where the subscriber has not discovered their publisher yet.
+        """
+        begun = time.monotonic()
+        due = begun
         while not (value := condition()):
-            assert time.monotonic() < deadline, f"waited {patience:g} s for {what}; diagnostics: {self._diagnostics}"
+            now = time.monotonic()
+            assert now < begun + patience, f"waited {patience:g} s for {what}; diagnostics: {self._diagnostics}"
+            if send and now >= due:
+                send()
+                due = now + RESEND
             self._executor.spin_once(timeout_sec=0.1)
         return value
 
@@ -123,17 +134,12 @@ class Peer:
         publisher.publish(message)
 
     def segment(self, masks: list, message, topic: str = "image") -> Image:
-        """Publish an image, again every few seconds because the subscription is best effort; returns its mask."""
-        deadline = time.monotonic()
+        """Publish an image until its mask comes; returns the mask."""
 
         def answer():
-            nonlocal deadline
-            if time.monotonic() >= deadline:
-                self.publish(message, topic)
-                deadline = time.monotonic() + 3.0
             return next((m for m in masks if m.header.stamp == message.header.stamp), None)
 
-        return self.spin_until(answer, f"a mask of the image on {topic}")
+        return self.spin_until(answer, f"a mask of the image on {topic}", send=lambda: self.publish(message, topic))
 
     def wait_until_wanted(self, node: str) -> None:
         """Wait until the node is active and has discovered the subscriber of a result."""
@@ -151,10 +157,16 @@ class Peer:
             values = {item.key: item.value for item in status.values}
             self._diagnostics[status.name.removesuffix(": segmentation")] = (status.level[0], status.message, values)
 
-    def diagnostics(self, node: str, condition=lambda level, message, values: True, what: str = "diagnostics"):
-        """(level, message, values) of the next diagnostics of a node for which the condition holds."""
+    def diagnostics(
+        self, node: str, condition=lambda level, message, values: True, what: str = "diagnostics", send=None
+    ):
+        """(level, message, values) of the next diagnostics of a node for which the condition holds; see spin_until."""
         self._diagnostics.pop(node, None)
-        return self.spin_until(lambda: (d := self._diagnostics.get(node)) and condition(*d) and d, f"{what} of {node}")
+
+        def said():
+            return (d := self._diagnostics.get(node)) and condition(*d) and d
+
+        return self.spin_until(said, f"{what} of {node}", send=send)
 
     # Services
 

@@ -58,8 +58,12 @@ def serve(peer, stamps, *calls, topic: str = "image") -> None:
 
 
 def test_an_image_is_segmented_only_for_a_call_and_the_answer_tells_what_was_found(peer, on_demand):
-    peer.publish(image(1))
-    peer.diagnostics("on_demand", lambda _, __, v: int(v["unwanted_frames"]) > 0, "the image that nobody asked for")
+    peer.diagnostics(
+        "on_demand",
+        lambda _, __, v: int(v["unwanted_frames"]) > 0,
+        "the image that nobody asked for",
+        send=lambda: peer.publish(image(1)),
+    )
     assert not on_demand
 
     answer = call(peer, "on_demand")
@@ -81,8 +85,12 @@ def test_a_bad_image_does_not_answer_a_caller_but_the_next_good_one_does(peer, o
     before = int(peer.diagnostics("on_demand")[2]["rejected_frames"])
     bad = image(200)
     bad.encoding = "unheard_of"
-    peer.publish(bad)
-    peer.diagnostics("on_demand", lambda _, __, v: int(v["rejected_frames"]) > before, "the rejection")
+    peer.diagnostics(
+        "on_demand",
+        lambda _, __, v: int(v["rejected_frames"]) > before,
+        "the rejection",
+        send=lambda: peer.publish(bad),
+    )
     assert not answer.done()
     serve(peer, range(201, 300), answer)
     assert answer.result().success

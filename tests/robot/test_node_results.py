@@ -194,5 +194,9 @@ def test_compressed_images_are_segmented_like_raw_ones(peer, start, tiny_bundle)
     assert mask.header == message.header
     assert len({int(np.bincount(labels[truth == k]).argmax()) for k in range(1, 5)} - {0}) == 4
     broken = stamped(CompressedImage(format="jpeg", data=message.data[:100]), 8)
-    peer.publish(broken, "/cam/color/compressed")
-    peer.diagnostics("jpeg", lambda _, __, v: int(v["rejected_frames"]) > 0, "the rejection")
+    peer.diagnostics(
+        "jpeg",
+        lambda _, __, v: int(v["rejected_frames"]) > 0,
+        "the rejection",
+        send=lambda: peer.publish(broken, "/cam/color/compressed"),
+    )

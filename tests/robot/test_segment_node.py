@@ -1,6 +1,7 @@
 """The segmentation node as its users meet it: a process of its own, reached over real DDS."""
 
 import signal
+import time
 
 import cv2
 import numpy as np
@@ -129,13 +130,16 @@ def test_bad_frames_are_reported_and_the_next_good_one_is_segmented(peer, runnin
         "image data is truncated: 100 bytes": {"data": bytes(100)},
         "image is 320x0 pixels": {"height": 0, "data": b""},
     }
+    begun = time.monotonic()
     for problem, change in bad.items():
         message = harness.image_message(rgb, stamp=60)
         for name, value in change.items():
             setattr(message, name, value)
-        peer.publish(message)
         level, said, _ = peer.diagnostics(
-            "segment_node", lambda _, __, v, problem=problem: problem in v["last_problem"], problem
+            "segment_node",
+            lambda _, __, v, problem=problem: problem in v["last_problem"],
+            problem,
+            send=lambda message=message: peer.publish(message),
         )
         assert level in (WARN, ERROR)
         assert problem in said
@@ -144,7 +148,7 @@ def test_bad_frames_are_reported_and_the_next_good_one_is_segmented(peer, runnin
 
     assert harness.labels_of(good).max() == 4
     assert process.running
-    assert process.log().count("[ERROR]") <= 3, "throttled"
+    assert process.log().count("[ERROR]") <= 1 + (time.monotonic() - begun) / 5, "throttled"
     assert "Traceback" not in process.log()
 
 
@@ -272,11 +276,14 @@ def test_nothing_is_segmented_while_nobody_subscribes(peer, start, tiny_bundle):
     start("segment_node", "-r", "__node:=idle", "-r", "image:=idle_image", model=tiny_bundle)
     peer.diagnostics("idle", lambda _, __, values: values["state"] == "active")
 
-    peer.publish(harness.image_message(color_blocks(HEIGHT, WIDTH)[0]), "idle_image")
-    level, said, values = peer.diagnostics("idle", lambda _, __, values: int(values["received_frames"]) > 0)
+    message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
+    level, said, values = peer.diagnostics(
+        "idle", lambda _, __, v: int(v["received_frames"]) > 0, send=lambda: peer.publish(message, "idle_image")
+    )
 
     assert (level, said) == (OK, "idle: nobody subscribes to a result")
-    assert (values["unwanted_frames"], values["segmented_frames"]) == ("1", "0")
+    assert values["unwanted_frames"] == values["received_frames"]
+    assert values["segmented_frames"] == "0"
 
 
 # Lifecycle -------------------------------------------------------------------------------------------------------
