@@ -37,7 +37,8 @@ from training.dataset import (
 )
 from training.prompts import PromptSampling
 from training.sam.checkpoint import describe, load_checkpoint
-from training.sam.small import EMBEDDING_STRIDE, Decoded, SmallSam, SmallSamConfig, local_maxima
+from training.sam.model import Decoded, local_maxima
+from training.sam.small import EMBEDDING_STRIDE, SmallSam, SmallSamConfig
 
 
 @dataclass(frozen=True)

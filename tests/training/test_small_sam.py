@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from training.sam.everything import EverythingMode
-from training.sam.small import Decoded, Features, SmallSam, SmallSamConfig, cell_index
+from training.sam.model import Decoded, Features, cell_index
+from training.sam.small import SmallSam, SmallSamConfig
 
 CONFIG = SmallSamConfig(encoder_channels=(16, 16, 16, 16), embedding_dim=32, pixel_dim=16)
 
@@ -43,7 +44,7 @@ def test_the_box_holds_its_point(model):
 
 def test_points_read_the_cell_that_holds_them():
     points = torch.tensor([[[0.0, 0.0], [7.9, 7.9], [8.0, 7.9], [95.9, 63.9], [200.0, -3.0]]])
-    assert cell_index(points, rows=8, cols=12).tolist() == [[0, 0, 1, 95, 11]]
+    assert cell_index(points, rows=8, cols=12, stride=8).tolist() == [[0, 0, 1, 95, 11]]
 
 
 class TwoBlobs(torch.nn.Module):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
-from training.sam.small import EMBEDDING_STRIDE, SmallSam, cell_index, local_maxima
+from training.sam.model import cell_index, local_maxima
+from training.sam.small import EMBEDDING_STRIDE, SmallSam
 
 INPUT_NAMES = ("image", "points", "score_threshold", "objectness_threshold", "overlap_threshold")
 OUTPUT_NAMES = ("masks", "scores", "boxes", "class_ids")
@@ -68,7 +69,7 @@ class EverythingMode(nn.Module):
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
-        rank = local_maxima(objectness).flatten()[cell_index(points, self.grid_rows, self.grid_cols)]
+        rank = local_maxima(objectness).flatten()[cell_index(points, self.grid_rows, self.grid_cols, EMBEDDING_STRIDE)]
         rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)

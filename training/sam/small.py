@@ -16,11 +16,10 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
+from training.sam.model import PIXEL_MEAN, PIXEL_STD, Decoded, Features, PromptableModel, cell_index
 
 EMBEDDING_STRIDE = 8
 """Input pixels per cell of the embedding, the objectness map and the grid of point prompts."""
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
 
 _DYNAMIC_WIDTH = 8
 _COORDINATES = 4  # u, v relative to the box; x, y relative to the point
@@ -40,28 +39,13 @@ class SmallSamConfig:
     """Channels of the stride-4 features that masks are read from."""
 
 
-@dataclass
-class Features:
-    """What the encoder gives the decoder: ``embedding`` (B, C, h/8, w/8) and ``pixels`` (B, D, h/4, w/4), float."""
+class SmallSam(PromptableModel):
+    """The ``small`` family: joint decoding over an embedding at stride 8."""
 
-    embedding: Tensor
-    pixels: Tensor
-
-
-@dataclass
-class Decoded:
-    """Answers to N prompts.
-
-    masks: logits (B, N, h/4, w/4). scores: logits (B, N). boxes: (B, N, 4) xyxy input px.
-    """
-
-    masks: Tensor
-    scores: Tensor
-    boxes: Tensor
-
-
-class SmallSam(nn.Module):
-    """Image and points in, one whole-object mask per point out."""
+    family = "small"
+    decoding = "joint"
+    embedding_stride = EMBEDDING_STRIDE
+    config: SmallSamConfig
 
     def __init__(self, config: SmallSamConfig) -> None:
         super().__init__()
@@ -91,9 +75,14 @@ class SmallSam(nn.Module):
 
     def decode(self, features: Features, points: Tensor) -> Decoded:
         """Answer points (B, N, 2), xy in input px, all in one pass."""
+        assert features.pixels is not None
         token = self.prompts(features.embedding, points)
         masks, boxes = self.mask_head(token, features.pixels, points)
         return Decoded(masks, self.score_head(token)[..., 0], boxes)
+
+    def encoder_modules(self) -> list[nn.Module]:
+        """The timm encoder and the two necks that make the features."""
+        return [self.encoder, self.neck, self.pixel_decoder]
 
 
 class FeaturePyramid(nn.Module):
@@ -146,7 +135,7 @@ class PromptTokens(nn.Module):
         rows, cols = embedding.shape[-2:]
         size = torch.tensor([cols, rows], dtype=points.dtype, device=points.device) * EMBEDDING_STRIDE
         code = self.code._pe_encoding(points / size)
-        cells = cell_index(points, rows, cols)
+        cells = cell_index(points, rows, cols, EMBEDDING_STRIDE)
         at_point = embedding.flatten(2).transpose(1, 2).gather(1, cells[..., None].expand(-1, -1, embedding.shape[1]))
         token = code + self.point_type + self.feature(at_point)
         return token + self.mlp(self.norm(token))
@@ -218,19 +207,6 @@ def _point_axes(points: Tensor, size: Tensor, rows: int, cols: int) -> tuple[Ten
     ys = (torch.arange(rows, device=points.device, dtype=points.dtype) + 0.5) / rows
     relative = points / size
     return 6 * (xs - relative[..., 0:1]), 6 * (ys - relative[..., 1:2])
-
-
-def cell_index(points: Tensor, rows: int, cols: int) -> Tensor:
-    """Index (B, N) int64 into the flattened embedding of the cell that holds each point (B, N, 2) px."""
-    cells = torch.floor(points / EMBEDDING_STRIDE).long()
-    return cells[..., 1].clamp(0, rows - 1) * cols + cells[..., 0].clamp(0, cols - 1)
-
-
-def local_maxima(objectness: Tensor) -> Tensor:
-    """Objectness logits (B, h, w) to probabilities (B, h, w): those that no neighbouring cell exceeds, 0 elsewhere."""
-    probability = objectness.sigmoid()
-    highest = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
-    return torch.where(probability >= highest, probability, torch.zeros_like(probability))
 
 
 def conv_block(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -1,0 +1,108 @@
+"""What every family of promptable models offers: encode an image once, tell which grid points to ask, answer points.
+
+Fine-tuning, everything mode and export lean on this interface alone. ``small.py`` answers all points of an image
+jointly; ``separate.py`` answers each alone, as the official SAM does.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saom_ros.errors import SaomError
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+"""Normalisation of RGB in 0..255, that of ImageNet and of SAM."""
+
+
+@dataclass
+class Features:
+    """What the encoder gives the decoder, float; ``s`` is the model's ``embedding_stride``.
+
+    embedding: (B, C, h/s, w/s). pixels: (B, D, h/4, w/4) where masks are read from finer features, else None.
+    """
+
+    embedding: Tensor
+    pixels: Tensor | None = None
+
+
+@dataclass
+class Decoded:
+    """Answers to N prompts of each of B images.
+
+    masks: logits (B, N, h/4, w/4). scores: logits (B, N); their sigmoid is the predicted IoU. boxes: (B, N, 4) xyxy
+    input px where the family predicts them. classes: logits (B, N, K) where the model has a class head.
+    """
+
+    masks: Tensor
+    scores: Tensor
+    boxes: Tensor | None = None
+    classes: Tensor | None = None
+
+
+class PromptableModel(nn.Module, ABC):
+    """Image and points in, one whole-object mask per point out."""
+
+    family: str
+    """Name in the registry, written into checkpoints and bundles."""
+    decoding: ClassVar[Literal["joint", "separate"]]
+    """``joint``: all points of an image answered together; ``separate``: each alone, as SAM does."""
+    embedding_stride: int
+    """Input px per cell of the embedding and of the objectness map."""
+    config: Any
+    """Frozen dataclass with the shape; ``build_model(family, asdict(config))`` builds the same model."""
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """The only input size (height, width) in px that the model takes; None where any multiple of 32 will do."""
+        return None
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Features:
+        """Encode uint8 or float RGB images (B, 3, h, w) in 0..255."""
+
+    @abstractmethod
+    def objectness(self, features: Features) -> Tensor:
+        """Objectness logits (B, h/s, w/s): is the grid point in this cell the one to prompt?"""
+
+    @abstractmethod
+    def decode(self, features: Features, points: Tensor) -> Decoded:
+        """Answer points (B, N, 2), xy in input px (pixel c covers [c, c + 1)), with one whole object each."""
+
+    def decode_ambiguous(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor]:
+        """SAM's three answers to each point (B, N, 2) px: mask logits (B, N, 3, h/4, w/4), score logits (B, N, 3).
+
+        Raises SaomError for families that answer with one mask only.
+        """
+        raise SaomError(f"family {self.family!r} has no ambiguous masks; use sam_small or an official SAM")
+
+    @abstractmethod
+    def encoder_modules(self) -> list[nn.Module]:
+        """The modules that ``encode`` runs; all others belong to the decoder's side. A frozen encoder is these with
+        gradients off and in evaluation mode.
+        """
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of ``encoder_modules``."""
+        for module in self.encoder_modules():
+            yield from module.parameters()
+
+
+def cell_index(points: Tensor, rows: int, cols: int, stride: int) -> Tensor:
+    """Index (..., N) int64 into a flattened map of rows x cols cells of the cell that holds each point (..., N, 2)
+    px; points outside read the nearest cell.
+    """
+    cells = torch.floor(points / stride).long()
+    return cells[..., 1].clamp(0, rows - 1) * cols + cells[..., 0].clamp(0, cols - 1)
+
+
+def local_maxima(objectness: Tensor) -> Tensor:
+    """Objectness logits (B, h, w) to probabilities (B, h, w): those that no neighbouring cell exceeds, 0 elsewhere."""
+    probability = objectness.sigmoid()
+    highest = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
+    return torch.where(probability >= highest, probability, torch.zeros_like(probability))
