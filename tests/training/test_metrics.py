@@ -14,7 +14,7 @@ from training import metrics
 from training.metrics import score_frame, summarize
 
 HEIGHT, WIDTH = 384, 512
-LOSS_FIGURES = {"over_segmented", "under_segmented"}
+LOSS_FIGURES = {"over_segmented", "under_segmented", "ece_correct", "ece_iou"}
 COLORED_BLOCKS = ((20, 20, 60, 60), (20, 200, 100, 100), (200, 40, 120, 160))
 
 
@@ -363,6 +363,7 @@ def test_counts_say_what_the_figures_rest_on():
     count = metrics.counts([score_frame(truth, truth), score_frame(nothing, nothing)])
     assert count == {
         "frames": 2,
+        "exhaustive_frames": 2,
         "frames_without_objects": 1,
         "objects": 2,
         "objects_small": 1,
