@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,31 +57,48 @@ def box(hx: float, hy: float, hz: float, bevel: float = 0.004, printed: bool = F
     """
     half = np.array([hx, hy, hz], np.float64)
     bevel = min(bevel, 0.45 * half.min())
-    points: list[NDArray] = []
-    uvs: list[NDArray] = []
-    faces: list[NDArray] = []
+    template = _box_template()
+    core = template.sides * (half - bevel)
+    surface = core + template.outer * bevel
+    uvs = np.take_along_axis(surface, template.uv_axes, 1) * template.uv_signs
+    if printed:
+        uvs = (uvs / half[template.uv_axes] + 1) / 2
+    return _mesh(core + bevel * template.normals, template.normals, uvs, template.faces)
+
+
+class _BoxTemplate(NamedTuple):
+    """What all rounded boxes share: six faces of 4 x 4 vertices, 96 in all."""
+
+    sides: NDArray[np.float64]
+    """`(96, 3)`, -1 or 1: the corner of the box that the vertex belongs to."""
+    outer: NDArray[np.float64]
+    """`(96, 3)`, -1, 0 or 1: where the vertex lies on the sharp box, in bevels from its corner of the inner box."""
+    normals: NDArray[np.float64]
+    uv_axes: NDArray[np.int64]
+    """`(96, 2)`: the axes that u and v run along."""
+    uv_signs: NDArray[np.float64]
+    faces: NDArray[np.int64]
+
+
+@lru_cache(maxsize=1)
+def _box_template() -> _BoxTemplate:
+    steps = np.array([-2.0, -1.0, 1.0, 2.0])
+    points, uv_axes, uv_signs = [], [], []
     for axis in range(3):
         a, b = (axis + 1) % 3, (axis + 2) % 3
         for side in (-1, 1):
-            along_a = np.array([-half[a], -half[a] + bevel, half[a] - bevel, half[a]]) * side
-            along_b = np.array([-half[b], -half[b] + bevel, half[b] - bevel, half[b]])
-            grid_a, grid_b = np.meshgrid(along_a, along_b, indexing="ij")
+            grid_a, grid_b = np.meshgrid(steps * side, steps, indexing="ij")
             face = np.zeros((16, 3))
-            face[:, a], face[:, b], face[:, axis] = grid_a.ravel(), grid_b.ravel(), side * half[axis]
-            faces.append(_grid_faces(4, 4) + 16 * len(points))
+            face[:, a], face[:, b], face[:, axis] = grid_a.ravel(), grid_b.ravel(), 2 * side
             points.append(face)
             # Texture upright on the sides and readable from outside.
-            if axis == 2:
-                uv, extent = face[:, :2], half[:2]
-            elif axis == 0:
-                uv, extent = np.stack([face[:, 1] * side, face[:, 2]], 1), half[1:]
-            else:
-                uv, extent = np.stack([-face[:, 0] * side, face[:, 2]], 1), half[[0, 2]]
-            uvs.append((uv / extent + 1) / 2 if printed else uv)
-    surface = np.concatenate(points)
-    core = np.clip(surface, -(half - bevel), half - bevel)
-    normals = _unit(surface - core)
-    return _mesh(core + bevel * normals, normals, np.concatenate(uvs), np.concatenate(faces))
+            axes, signs = [((1, 2), (side, 1)), ((0, 2), (-side, 1)), ((0, 1), (1, 1))][axis]
+            uv_axes.append(np.tile(axes, (16, 1)))
+            uv_signs.append(np.tile(signs, (16, 1)))
+    grid = np.concatenate(points)
+    outer = np.sign(grid) * (np.abs(grid) == 2)
+    faces = np.concatenate([_grid_faces(4, 4) + 16 * number for number in range(6)])
+    return _BoxTemplate(np.sign(grid), outer, _unit(outer), np.concatenate(uv_axes), np.concatenate(uv_signs), faces)
 
 
 def lathe(
@@ -216,17 +234,16 @@ def tube(
     up = np.array([0, 0, 1.0]) if abs(tangents[0, 2]) < 0.9 else np.array([1.0, 0, 0])
     side = np.cross(tangents[0], up)
     angles = np.linspace(0, 2 * np.pi, sides + 1)
-    rings, ring_normals = [], []
-    for i in range(count):
-        side = side - tangents[i] * (side @ tangents[i])
-        side /= np.linalg.norm(side)
-        other = np.cross(tangents[i], side)
-        offset = np.outer(np.cos(angles), side) + flatness * np.outer(np.sin(angles), other)
-        normal = flatness * np.outer(np.cos(angles), side) + np.outer(np.sin(angles), other)
-        rings.append(points[i] + radii[i] * offset)
-        ring_normals.append(_unit(normal))
+    sides_of = np.empty_like(points)
+    for i, tangent in enumerate(tangents):  # carried from ring to ring, so that the tube does not twist
+        side = side - tangent * (side @ tangent)
+        side = sides_of[i] = side / np.sqrt(side @ side)
+    across, upright = sides_of[:, None], np.cross(tangents, sides_of)[:, None]
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    rings = points[:, None] + radii[:, None, None] * (cos * across + flatness * sin * upright)
+    ring_normals = _unit(flatness * cos * across + sin * upright)
     arc_length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
-    vertices, normals = np.concatenate(rings), np.concatenate(ring_normals)
+    vertices, normals = rings.reshape(-1, 3), ring_normals.reshape(-1, 3)
     uvs = np.stack([np.tile(angles * radii.mean(), count), np.repeat(arc_length, sides + 1)], 1)
     faces = _grid_faces(count, sides + 1)[:, [0, 2, 1]]
     if closed:
