@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 from skimage.segmentation import felzenszwalb
 
 from saom_ros.instances import Instances
 from training.metrics import MIN_OBJECT_AREA, compact_labels, objective, score_frame
+from training.painted import instances_of_labels
 from training.search import SearchResult, coordinate_search
 
 
@@ -59,7 +59,9 @@ class FelzenszwalbBaseline:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> Instances:
         """Segment an RGB image uint8 (H, W, 3); ids rise from 1, classes are unknown, larger segments score higher."""
-        return to_instances(drop_background(cut_segments(rgb, self.parameters), self.parameters))
+        labels = drop_background(cut_segments(rgb, self.parameters), self.parameters)
+        areas = np.bincount(labels.ravel())[1:]
+        return instances_of_labels(labels, np.sqrt(areas / labels.size))
 
 
 def cut_segments(rgb: NDArray[np.uint8], parameters: BaselineParameters) -> NDArray[np.int32]:
@@ -76,25 +78,6 @@ def drop_background(segments: NDArray[np.int32], parameters: BaselineParameters)
     rim_share = np.bincount(rim, minlength=count) / len(rim)
     background = (area > parameters.max_area) | (rim_share > parameters.max_rim)
     return compact_labels(np.where(background[segments], 0, segments))[0]
-
-
-def to_instances(labels: NDArray[np.int32]) -> Instances:
-    """Instances of a label map (H, W) numbered from 1 without gaps; the score is the root of the area's share."""
-    count = int(labels.max(initial=0))
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    order = np.argsort(-areas, kind="stable")
-    rank = np.zeros(count + 1, np.uint16)
-    rank[order + 1] = np.arange(1, count + 1)
-    label_map = rank[labels]
-    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in find_objects(label_map)]
-    return Instances(
-        label_map=label_map,
-        ids=np.arange(1, count + 1, dtype=np.int32),
-        scores=np.sqrt(areas[order] / labels.size).astype(np.float32),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        class_ids=np.full(count, -1, np.int32),
-        areas=areas[order].astype(np.int64),
-    )
 
 
 def tune(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.baseline import BaselineParameters, FelzenszwalbBaseline, drop_background, to_instances, tune
+from training.baseline import BaselineParameters, FelzenszwalbBaseline, drop_background, tune
 from training.search import coordinate_search
 
 LENIENT = BaselineParameters(scale=200, sigma=0.5, min_size=150, max_area=0.2, max_rim=0.05)
@@ -31,20 +31,6 @@ def test_it_finds_plain_boxes_and_leaves_wall_and_floor_out():
     for label in (1, 2, 3):
         found = instances.label_map == np.bincount(instances.label_map[truth == label]).argmax()
         assert (found & (truth == label)).sum() / (found | (truth == label)).sum() > 0.8
-
-
-def test_instances_are_sorted_by_score_with_boxes_and_areas_of_their_pixels():
-    labels = np.zeros((10, 20), np.int32)
-    labels[1:3, 2:5] = 1
-    labels[4:9, 10:18] = 2
-    instances = to_instances(labels)
-    assert instances.ids.tolist() == [1, 2]
-    assert instances.areas.tolist() == [40, 6]
-    assert instances.boxes.tolist() == [[10, 4, 18, 9], [2, 1, 5, 3]]
-    assert instances.label_map[5, 12] == 1
-    assert instances.label_map.dtype == np.uint16
-    assert instances.scores[0] == pytest.approx(np.sqrt(40 / 200))
-    assert instances.class_ids.tolist() == [-1, -1]
 
 
 def test_an_image_of_one_colour_has_no_instances():

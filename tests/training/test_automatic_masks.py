@@ -1,0 +1,57 @@
+"""SAM's automatic mask generator as a system, on a SAM of toy size."""
+
+import numpy as np
+import pytest
+import torch
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+from training.automatic_masks import AutomaticMasks, AutomaticMaskSettings, tune
+
+
+@pytest.fixture(scope="module")
+def sam():
+    torch.manual_seed(0)
+    dim = 32
+    return Sam(
+        ImageEncoderViT(img_size=64, patch_size=16, embed_dim=32, depth=1, num_heads=2, out_chans=dim),
+        PromptEncoder(embed_dim=dim, image_embedding_size=(4, 4), input_image_size=(64, 64), mask_in_chans=4),
+        MaskDecoder(
+            transformer_dim=dim,
+            transformer=TwoWayTransformer(depth=1, embedding_dim=dim, mlp_dim=32, num_heads=2),
+            num_multimask_outputs=3,
+            iou_head_depth=2,
+            iou_head_hidden_dim=16,
+        ),
+    ).eval()
+
+
+def noise(height=48, width=64):
+    return np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def test_every_mask_that_passes_the_thresholds_is_painted_once(sam):
+    everything = AutomaticMaskSettings(pred_iou_thresh=-9, stability_score_thresh=-1, box_nms_thresh=1.0)
+    system = AutomaticMasks(sam, points_per_side=2, settings=everything)
+    system.min_area = 1
+    instances = system(noise())
+    assert instances.label_map.shape == (48, 64)
+    assert 1 <= len(instances) <= 12, "three masks of each of four points"
+    assert np.bincount(instances.label_map.ravel(), minlength=len(instances) + 1)[1:].tolist() == list(instances.areas)
+    assert (np.diff(instances.scores) <= 0).all()
+
+
+def test_thresholds_that_nothing_passes_give_an_empty_label_map(sam):
+    system = AutomaticMasks(sam, points_per_side=2, settings=AutomaticMaskSettings(pred_iou_thresh=9.0))
+    assert not system(noise()).label_map.any()
+
+
+def test_tuning_leaves_the_best_thresholds_set(sam, monkeypatch):
+    candidates = {"pred_iou_thresh": (9.0, -9.0), "stability_score_thresh": (-1.0,), "box_nms_thresh": (0.7,)}
+    monkeypatch.setattr("training.automatic_masks.CANDIDATES", candidates)
+    system = AutomaticMasks(sam, points_per_side=2)
+    frame = noise()
+    everything = AutomaticMasks(sam, 2, AutomaticMaskSettings(-9.0, -1.0, 0.7))
+    truth = everything(frame).label_map
+    result = tune(system, [(frame, truth)], min_object_area=1)
+    assert (system.settings.pred_iou_thresh, system.settings.stability_score_thresh) == (-9.0, -1.0)
+    assert result.value > result.start_value
