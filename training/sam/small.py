@@ -8,7 +8,6 @@ box (CondInst, arXiv 2003.05664), and a prior that keeps it near that box. ``doc
 
 from dataclasses import dataclass
 
-import timm
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling.mask_decoder import MLP
@@ -16,6 +15,7 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
+from training.sam.encoders import timm_backbone
 from training.sam.model import PIXEL_MEAN, PIXEL_STD, Decoded, Features, PromptableModel, cell_index
 
 EMBEDDING_STRIDE = 8
@@ -51,8 +51,7 @@ class SmallSam(PromptableModel):
         super().__init__()
         self.config = config
         dim, pixel_dim = config.embedding_dim, config.pixel_dim
-        widths = {"channels": config.encoder_channels} if config.encoder_channels else {}
-        self.encoder = timm.create_model(config.encoder, features_only=True, out_indices=(1, 2, 3, 4), **widths)
+        self.encoder = timm_backbone(config.encoder, config.encoder_channels)
         self.neck = FeaturePyramid(self.encoder.feature_info.channels(), dim)
         self.pixel_decoder = PixelDecoder(dim, self.encoder.feature_info.channels()[0], pixel_dim)
         self.objectness_head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, 1, 1))
