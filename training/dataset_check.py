@@ -10,7 +10,6 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
 from training.classes import CLASSES_FILE, UNKNOWN_CLASS, class_names
-from training.collect import Job
+from training.collection import RECORD_NAME
+from training.job import Job
 from training.shards import Sample, decode_sample, list_shards, read_members
 from training.simulators.base import FRAME_SCHEMA
-
-RECORD_NAME = "collect.json"
-"""What `collect` writes down about a folder; imported folders have none."""
+from training.storage import Place
 
 _MEMBERS = frozenset({"rgb.jpg", "rgb.png", "instances.png", "parts.png", "depth.png", "json"})
 _ENDS = {"jpg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}
@@ -36,7 +34,7 @@ _RECORDED = ("simulator", "split", "seed")
 class FolderCheck:
     """One pass over a folder; `problems()` may be called once, the counts are there afterwards."""
 
-    folder: Path
+    folder: Place
     shards: int = 0
     samples: int = 0
     broken: Counter[str] = field(default_factory=Counter)
@@ -63,7 +61,7 @@ class FolderCheck:
             for problem in _record_problems(job, sizes):
                 yield self._report(self.folder / RECORD_NAME, problem)
 
-    def _check_shard(self, path: Path, job: Job | None) -> Iterator[str | None]:
+    def _check_shard(self, path: Place, job: Job | None) -> Iterator[str | None]:
         try:
             for name in _repeated_names(path):
                 yield self._report(path, f"holds {name} twice; delete the shard and make it again")
@@ -80,7 +78,7 @@ class FolderCheck:
             yield self._report(path, _without_place(str(error), path))
 
     def _check_sample(
-        self, path: Path, number: int, key: str, files: Mapping[str, bytes], job: Job | None
+        self, path: Place, number: int, key: str, files: Mapping[str, bytes], job: Job | None
     ) -> Iterator[str]:
         if key in self._keys:
             yield f"has a key that {self._keys[key]} uses already; keys must be unique in a folder"
@@ -101,7 +99,7 @@ class FolderCheck:
         if job:
             yield from _job_problems(sample, number, path, job)
 
-    def _report(self, path: Path, problem: str) -> str:
+    def _report(self, path: Place, problem: str) -> str:
         self.broken[path.name] += 1
         return f"{path}: {problem}"
 
@@ -159,7 +157,7 @@ def _part_problems(part_to_object: Any, parts: NDArray[np.uint16], instances: ND
         yield f"has {_ids(np.unique(parts[wrong]).tolist(), 'part')} outside the object that its json names"
 
 
-def _read_record(folder: Path) -> tuple[Job | None, str | None]:
+def _read_record(folder: Place) -> tuple[Job | None, str | None]:
     """The collection's record, or what is wrong with it; neither where there is none."""
     path = folder / RECORD_NAME
     if not path.exists():
@@ -175,7 +173,7 @@ def _read_record(folder: Path) -> tuple[Job | None, str | None]:
 
 def _record_problems(job: Job, sizes: Mapping[str, int]) -> Iterator[str]:
     """Shards that the record does not allow: `sizes` are samples by file name."""
-    expected = [job.shard_path(Path(), number).name for number in range(len(sizes))]
+    expected = [job.shard_name(number) for number in range(len(sizes))]
     for name in sorted(set(sizes) - set(expected)):
         yield f"does not account for {name} among {len(sizes)} shards"
     for name in sorted(set(expected) - set(sizes)):
@@ -186,7 +184,7 @@ def _record_problems(job: Job, sizes: Mapping[str, int]) -> Iterator[str]:
             yield f"expects {job.frames_per_shard} frames in {name}, which holds {size}"
 
 
-def _job_problems(sample: Sample, number: int, path: Path, job: Job) -> Iterator[str]:
+def _job_problems(sample: Sample, number: int, path: Place, job: Job) -> Iterator[str]:
     for name in _RECORDED:
         if sample.meta.get(name, getattr(job, name)) != getattr(job, name):
             yield f"has {name} {sample.meta[name]!r}, but {RECORD_NAME} says {getattr(job, name)!r}"
@@ -198,17 +196,17 @@ def _job_problems(sample: Sample, number: int, path: Path, job: Job) -> Iterator
         yield f"should have the key {job.key(int(shard), number)} at its place"
 
 
-def _repeated_names(path: Path) -> list[str]:
+def _repeated_names(path: Place) -> list[str]:
     """Names that a shard holds more than once; readers would take the last without a word."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             counts = Counter(tar.getnames())
     except (tarfile.TarError, OSError, EOFError):
         return []  # reading the members tells what is wrong
     return sorted(name for name, count in counts.items() if count > 1)
 
 
-def _without_place(message: str, path: Path) -> str:
+def _without_place(message: str, path: Place) -> str:
     """The message without the shard's path that it begins with."""
     return message.removeprefix(f"shard {path}").removeprefix(":").strip()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from saom_ros.errors import SaomError
 from training.classes import UNKNOWN_CLASS
 from training.shards import Sample, decode_sample, list_shards, read_members
+from training.storage import Place
 
 _READ = frozenset({"rgb.jpg", "rgb.png", "instances.png", "json"})
 _CLASSES_SHOWN = 20
@@ -75,7 +75,7 @@ class DatasetInfo:
         }
 
 
-def gather(folder: Path, progress: Callable[[], object] = lambda: None) -> DatasetInfo:
+def gather(folder: Place, progress: Callable[[], object] = lambda: None) -> DatasetInfo:
     """Statistics of all samples of a folder; `progress` is called after each.
 
     Raises SaomError that names the shard and key that cannot be read.

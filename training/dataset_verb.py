@@ -27,6 +27,7 @@ from training.interchange.replicator import find_replicator_frames
 from training.shards import count_samples, list_shards
 from training.sheet import write_sheet
 from training.simulators.base import SPLITS
+from training.storage import as_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     info = actions.add_parser("info", help="frames, scenes, objects, classes, sizes")
-    info.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    info.add_argument("folder", type=as_place, metavar="DIR", help="folder of shards, or its URL (s3://bucket/name)")
     info.add_argument("--json", action="store_true", help="print JSON, with every class")
     info.add_argument("--plots", type=Path, metavar="DIR", help="draw charts into this folder, too")
     info.set_defaults(action=_info)
 
     check = actions.add_parser("check", help="verify every sample; exits 1 where anything is broken")
-    check.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    check.add_argument("folder", type=as_place, metavar="DIR", help="folder of shards, or its URL (s3://bucket/name)")
     check.set_defaults(action=_check)
 
     sheet = actions.add_parser("sheet", help="draw sheet.png into the folder: samples with their objects coloured")

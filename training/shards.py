@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
 from training.simulators.base import Frame
+from training.storage import Place, refusals
 
 # Label maps are runs of equal values: run-length strategy is both the fastest and nearly the smallest.
 _LABEL_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _DEPTH_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-_END_OF_ARCHIVE = bytes(1024)
+END_OF_ARCHIVE = bytes(1024)
+"""What a whole tar archive ends with."""
 
 
 @dataclass
@@ -114,40 +116,40 @@ def encode_frame(frame: Frame) -> dict[str, bytes]:
     return files
 
 
-def list_shards(folder: Path) -> list[Path]:
+def list_shards(folder: Place) -> list[Place]:
     """The finished shards of a folder, in order.
 
     Raises SaomError when the folder is missing or holds none.
     """
-    if not folder.is_dir():
-        raise SaomError(f"data folder {folder} does not exist; make one with `python -m training collect`")
-    shards = sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+    with refusals(f"cannot list {folder}"):
+        if not folder.is_dir():
+            raise SaomError(f"data folder {folder} does not exist; make one with `python -m training collect`")
+        shards: list[Place] = sorted((path for path in folder.glob("*.tar") if path.name[0] != "."), key=str)
     if not shards:
         raise SaomError(f"data folder {folder} holds no *.tar shard; make some with `python -m training collect`")
     return shards
 
 
-def read_shards(folder: Path) -> Iterator[Sample]:
+def read_shards(folder: Place) -> Iterator[Sample]:
     """All samples of a folder, shard by shard. Raises SaomError that names the shard and key that cannot be read."""
     for path in list_shards(folder):
         yield from read_shard(path)
 
 
-def read_shard(path: Path) -> Iterator[Sample]:
+def read_shard(path: Place) -> Iterator[Sample]:
     """All samples of one shard in order. Raises SaomError that names the shard and key that cannot be read."""
     for key, files in read_members(path):
         yield decode_sample(path, key, files)
 
 
-def read_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def read_members(path: Place) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Key and undecoded files (extension -> content) of each sample of one shard.
 
     Raises SaomError when the tar is truncated or no tar at all.
     """
     key, files = "", dict[str, bytes]()
     try:
-        _check_end(path)
-        with tarfile.open(path, "r:") as tar:
+        with path.open("rb") as file, _open_whole(file) as tar:
             for member in tar:
                 stem, _, extension = member.name.partition(".")
                 if stem != key:
@@ -164,12 +166,12 @@ def read_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         raise SaomError(f"shard {path} is broken{place}: {error}; delete it and collect again") from error
 
 
-def count_samples(path: Path) -> int:
+def count_samples(path: Place) -> int:
     """How many samples a shard holds, without decoding. Raises SaomError as `read_members` does."""
     return sum(1 for _ in read_members(path))
 
 
-def decode_sample(path: Path, key: str, files: Mapping[str, bytes]) -> Sample:
+def decode_sample(path: Place, key: str, files: Mapping[str, bytes]) -> Sample:
     """Decode one sample's files. Raises SaomError that names shard and key for a missing or damaged member."""
 
     def image(name: str, flags: int) -> NDArray[Any] | None:
@@ -202,15 +204,16 @@ def decode_sample(path: Path, key: str, files: Mapping[str, bytes]) -> Sample:
     return Sample(key, np.ascontiguousarray(bgr[..., ::-1]), instances, parts, depth, meta)
 
 
-def _check_end(path: Path) -> None:
+def _open_whole(file: IO[bytes]) -> tarfile.TarFile:
     """A tar that was cut between two members reads without complaint; only its missing end mark tells."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size < len(_END_OF_ARCHIVE):
-            raise EOFError(f"{size} bytes are no tar archive")
-        file.seek(-len(_END_OF_ARCHIVE), os.SEEK_END)
-        if file.read() != _END_OF_ARCHIVE:
-            raise EOFError("the file ends early")
+    size = file.seek(0, os.SEEK_END)
+    if size < len(END_OF_ARCHIVE):
+        raise EOFError(f"{size} bytes are no tar archive")
+    file.seek(-len(END_OF_ARCHIVE), os.SEEK_END)
+    if file.read() != END_OF_ARCHIVE:
+        raise EOFError("the file ends early")
+    file.seek(0)
+    return tarfile.open(fileobj=file, mode="r:")
 
 
 def _encode(extension: str, image: NDArray[Any], options: list[int]) -> bytes:

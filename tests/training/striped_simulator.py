@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from saom_ros.errors import SaomError
-from training.collect import Job
+from training.job import Job
 from training.simulators.base import Frame, SceneSkippedError
 
 VIEWS = 3

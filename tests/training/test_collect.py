@@ -19,7 +19,8 @@ import striped_simulator
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.collect import Job, collect
+from training.collect import collect
+from training.job import Job
 from training.shards import read_shards
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)

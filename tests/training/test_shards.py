@@ -14,7 +14,7 @@ import webdataset
 from striped_simulator import striped_frame
 
 from saom_ros.errors import SaomError
-from training.collect import Job
+from training.job import Job
 from training.shards import ShardWriter, count_samples, list_shards, read_shard, read_shards
 from training.simulators.base import Frame
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import striped_simulator
 
-from training.collect import Job, collect
+from training.collect import collect
+from training.job import Job
 from training.sheet import arrange, tile, write_sheet
 
 
