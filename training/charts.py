@@ -1,8 +1,9 @@
-"""Bar charts as pictures, drawn with OpenCV: enough to see what a data set holds, without a plotting library."""
+"""Charts as pictures, drawn with OpenCV: enough to see what data and reports hold, without a plotting library."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 _INK, _PAPER, _BAR, _GRID = (40, 40, 40), 255, (31, 119, 180), (225, 225, 225)
+_LINES = ((31, 119, 180), (214, 96, 20), (44, 140, 60), (148, 80, 180))
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SMALL, _LARGE = 0.42, 0.6
 _ROW = 18
@@ -18,18 +20,25 @@ _MARGIN = 16
 _TITLE = 40
 
 
-def rows_chart(title: str, names: Sequence[str], values: Sequence[int], width: int = 900) -> Image:
-    """One horizontal bar for each name, with its value behind it: RGB uint8 `(H, width, 3)`."""
+def rows_chart(
+    title: str, names: Sequence[str], values: Sequence[float], width: int = 900, full: float | None = None
+) -> Image:
+    """One horizontal bar for each name, with its value behind it (- where it is NaN): RGB uint8 `(H, width, 3)`.
+
+    `full` is the value of the longest bar that could be; None = the largest of the values.
+    """
     image = _paper(title, _TITLE + _ROW * len(names) + _MARGIN, width)
+    texts = ["-" if value != value else str(value) for value in values]
     left = _MARGIN + max((_text_width(name) for name in names), default=0) + 10
-    room = width - left - _MARGIN - max((_text_width(str(value)) for value in values), default=0) - 8
-    largest = max([*values, 1])
-    for row, (name, value) in enumerate(zip(names, values, strict=True)):
+    room = width - left - _MARGIN - max((_text_width(text) for text in texts), default=0) - 8
+    largest = full or max([*values, 1])
+    for row, (name, value, text) in enumerate(zip(names, values, texts, strict=True)):
         top = _TITLE + row * _ROW
-        end = left + round(room * value / largest)
+        end = left + (0 if value != value else round(room * value / largest))
         _text(image, name, (left - 10 - _text_width(name), top + 13))
-        cv2.rectangle(image, (left, top + 3), (end, top + _ROW - 3), _BAR, cv2.FILLED)
-        _text(image, str(value), (end + 6, top + 13))
+        if end > left:
+            cv2.rectangle(image, (left, top + 3), (end, top + _ROW - 3), _BAR, cv2.FILLED)
+        _text(image, text, (end + 6, top + 13))
     return image
 
 
@@ -57,6 +66,35 @@ def columns_chart(
         _text(image, edges[k], (x - _text_width(edges[k]) // 2, bottom + 20))
     cv2.line(image, (left, bottom), (right, bottom), _INK)
     _text(image, axis, ((left + right - _text_width(axis)) // 2, height - 14))
+    return image
+
+
+def unit_chart(title: str, axes: tuple[str, str], curves: Mapping[str, Sequence[tuple[float, float]]]) -> Image:
+    """Curves through points x, y of 0 to 1, and the diagonal that they are held against: RGB uint8 `(520, 620, 3)`."""
+    image = _paper(title, 520, 620)
+    left, top, side = 70, _TITLE + 24, 400
+
+    def place(x: float, y: float) -> tuple[int, int]:
+        return left + round(side * x), top + round(side * (1 - y))
+
+    for tick in range(0, 11, 2):
+        text, value = f"{tick / 10:g}", tick / 10
+        cv2.line(image, place(0, value), place(1, value), _GRID)
+        cv2.line(image, place(value, 0), place(value, 1), _GRID)
+        _text(image, text, (left - 10 - _text_width(text), place(0, value)[1] + 5))
+        _text(image, text, (place(value, 0)[0] - _text_width(text) // 2, top + side + 18))
+    cv2.line(image, place(0, 0), place(1, 1), (160, 160, 160), 1, cv2.LINE_AA)
+    _text(image, axes[0], (left + (side - _text_width(axes[0])) // 2, top + side + 42))
+    _text(image, axes[1], (_MARGIN, top - 12))
+    for k, (name, points) in enumerate(curves.items()):
+        color = _LINES[k % len(_LINES)]
+        corners = [place(x, y) for x, y in points]
+        for start, end in pairwise(corners):
+            cv2.line(image, start, end, color, 2, cv2.LINE_AA)
+        for corner in corners:
+            cv2.circle(image, corner, 4, color, cv2.FILLED, cv2.LINE_AA)
+        cv2.line(image, (left + side + 16, top + 20 * k + 6), (left + side + 36, top + 20 * k + 6), color, 2)
+        _text(image, name, (left + side + 42, top + 20 * k + 10))
     return image
 
 

@@ -16,12 +16,25 @@ import yaml
 CLASSES_FILE = Path(__file__).with_name("classes.yaml")
 UNKNOWN_CLASS = "Unknown"
 """Class of imported objects that the list does not name; not part of the list."""
+_SAOM_CLASSES = 55
+"""The list begins with the AI2-THOR object types of SAOM."""
 
 
 @cache
 def class_names() -> tuple[str, ...]:
     """The classes in the order of their ids."""
     return tuple(yaml.safe_load(CLASSES_FILE.read_text())["classes"])
+
+
+def saom_classes() -> tuple[str, ...]:
+    """The classes that SAOM was trained and measured on (arXiv 2403.10780), 55 as released."""
+    return class_names()[:_SAOM_CLASSES]
+
+
+@cache
+def held_out_classes() -> frozenset[str]:
+    """Classes that are in no training or validation frame of the simulators."""
+    return frozenset(yaml.safe_load(CLASSES_FILE.read_text())["held_out_classes"])
 
 
 def object_entry(label: int, source_class: str = "") -> dict[str, Any]:

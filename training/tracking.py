@@ -29,7 +29,7 @@ from saom_ros.instances import Instances
 from saom_ros.tracker import Tracker
 from training import metrics
 from training.byte_track import ByteTracker
-from training.evaluate import load_segmenter
+from training.evaluation.systems import load_system
 from training.shards import Sample, ShardWriter, list_shards, read_shard
 from training.simulators.base import SPLITS, SceneSkippedError
 
@@ -89,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
         render_paths(args)
     sources: dict[str, MaskSource] = {"spoilt truth": _spoilt_masks(args.seed)}
     if not args.no_model:
-        segmenter = load_segmenter(args.model)
+        _, segmenter = load_system(args.model)
         sources[segmenter.config.name] = lambda path, frame: segmenter(frame.rgb)
     shards = list_shards(args.data)
     results: dict[Row, IdScores] = {}

@@ -1,6 +1,7 @@
-"""COCO instance annotations to frames: RLE (compressed or not) and polygons; crowds are background.
+"""COCO instance annotations to frames: RLE (compressed or not) and polygons; crowds are no objects but ignored pixels.
 
 Objects are numbered in the order of their annotations. Every listed picture becomes a frame, also one without objects.
+`"exhaustive": false` in the entry of a picture, which COCO does not know, says that not all its objects are annotated.
 """
 
 from __future__ import annotations
@@ -64,21 +65,30 @@ def _load(
             f"{path}: is {width}x{height} px, but {annotations.name} says {picture.get('width')}x"
             f"{picture.get('height')}; masks would not fit"
         )
-    masks, classes = [], {}
-    for label, entry in enumerate((entry for entry in entries if not entry.get("iscrowd")), start=1):
+    masks: list[tuple[int, NDArray[np.bool_]]] = []
+    classes: dict[int, str] = {}
+    crowds = np.zeros((height, width), bool)
+    for entry in entries:
         try:
             mask = decode_segmentation(entry.get("segmentation"), height, width)
         except ValueError as error:
             raise SaomError(f"{annotations}: annotation {entry.get('id')} of {path.name} {error}") from None
-        masks.append((label, mask))
-        classes[label] = names[entry["category_id"]]
+        if entry.get("iscrowd"):
+            crowds |= mask
+        else:
+            label = len(masks) + 1
+            masks.append((label, mask))
+            classes[label] = names[entry["category_id"]]
+    instances = paint(masks, (height, width))
     scene = str(Path(picture["file_name"]).parent)
     return ImportedFrame(
         source=str(picture["file_name"]),
         scene=images.name if scene == "." else scene,
         rgb=rgb,
-        instances=paint(masks, (height, width)),
+        instances=instances,
         classes=classes,
+        ignore=crowds & (instances == 0) if crowds.any() else None,
+        exhaustive=picture.get("exhaustive") is not False,
     )
 
 

@@ -52,6 +52,10 @@ class ImportedFrame:
     """fx, fy, cx, cy in px; the centre of the first pixel is (0, 0)."""
     pose: list[list[float]] | None = None
     """Camera-to-world transform, m."""
+    ignore: NDArray[np.bool_] | None = None
+    """`(H, W)`, pixels that the annotation leaves open; background in shards."""
+    exhaustive: bool = True
+    """Whether every object outside `ignore` is annotated."""
 
 
 Loader = Callable[[], ImportedFrame]

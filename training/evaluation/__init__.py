@@ -1,0 +1,1 @@
+"""Scoring models on annotated frames: where frames come from, what is run on them, and the report."""

@@ -1,0 +1,71 @@
+"""Settings chosen on validation frames: a model's thresholds, the baseline's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from saom_ros.errors import SaomError
+from saom_ros.segmenter import Segmenter
+from training import metrics
+from training.evaluation.frames import FrameSet, LabelledFrame
+from training.evaluation.run import score_instances
+from training.search import SearchResult, coordinate_search
+
+THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
+    "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),
+    "objectness": (0.02, 0.05, 0.1, 0.15, 0.2, 0.3),
+    "overlap": (0.3, 0.4, 0.5, 0.6, 0.7),
+}
+"""What `choose_thresholds` tries."""
+
+CHOICE_FRAMES = 100
+"""Frames that settings are chosen on unless the user says otherwise; more change little and take long."""
+
+
+def choose_thresholds(
+    segmenter: Segmenter,
+    frames: Sequence[LabelledFrame],
+    candidates: Mapping[str, Sequence[float]] = THRESHOLD_CANDIDATES,
+    min_object_area: int = metrics.MIN_OBJECT_AREA,
+    progress: Callable[[], object] = lambda: None,
+) -> SearchResult:
+    """Choose score, objectness and overlap threshold by coordinate search for the largest `metrics.objective`.
+
+    Leaves the chosen thresholds set on the segmenter; `result.best` holds them by name. Takes about 20 evaluations of
+    the frames; about 100 frames suffice.
+
+    Raises:
+        ValueError: the frames hold no object that counts, or their annotation is partial.
+    """
+    objects = [metrics.counted_objects(frame.instances, frame.ignore, min_object_area) for frame in frames]
+
+    def evaluate_thresholds(settings: dict[str, float]) -> float:
+        segmenter.thresholds = replace(segmenter.thresholds, **settings)
+        scores = [
+            score_instances(frame, counted, segmenter(frame.rgb))
+            for frame, counted in zip(frames, objects, strict=True)
+        ]
+        progress()
+        return metrics.objective(scores)
+
+    result = coordinate_search(asdict(segmenter.thresholds), candidates, evaluate_thresholds)
+    segmenter.thresholds = replace(segmenter.thresholds, **result.best)
+    return result
+
+
+def validation_frames(frames: FrameSet) -> list[LabelledFrame]:
+    """The frames that settings are chosen on, in memory.
+
+    Raises:
+        SaomError: one is of the test split, which must stay unseen.
+    """
+    found = []
+    for frame in frames:
+        if frame.split == "test":
+            raise SaomError(
+                f"{frames.name} holds frames of the test split ({frame.key}); "
+                "settings are chosen on validation frames: collect some with --split val"
+            )
+        found.append(frame)
+    return found
