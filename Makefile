@@ -1,15 +1,16 @@
 # make demo   set up the robot side and ROS 2, run the node on images, print what it did     (no torch, about a minute)
 # make test   set everything up and run every test                                          (training side too)
-# make lint   ruff and mypy;  make test-robot  tests/robot alone, without torch
+# make lint   ruff and mypy;  make test-robot  tests/robot alone, without torch;  make test-kilted  the node on ROS 2 Kilted
 # make soak DURATION=1800     load and faults of the node for so many seconds, and a table of what held
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-robot soak lint clean
+.PHONY: help demo test test-robot test-node test-kilted soak lint clean
 
 comma := ,
 VENV := .venv
+KILTED_VENV := .venv-kilted
 RUN := $(VENV)/bin/python
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.sh))
 
@@ -73,6 +74,17 @@ test: $(VENV)/all egl
 test-robot: $(VENV)/robot-dev
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest tests/robot'
 
+# Of tests/robot, the files that speak to rclpy.
+test-node: $(VENV)/robot-dev
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest $$(grep -lwE "rclpy|peer" tests/robot/test_*.py)'
+
+test-kilted:
+ifeq ($(ROS_SETUP),)
+	@$(MAKE) --no-print-directory test-node VENV=$(KILTED_VENV) ROS=ros-kilted
+else
+	@echo "test-kilted: skipped, the tests run on the ROS 2 of $(ROS_SETUP) here, and not on wheels of another one"
+endif
+
 DURATION ?= 1800
 FUZZ ?= 10000
 soak: $(VENV)/robot-dev
@@ -89,4 +101,4 @@ egl: $(VENV)/made
 	  echo "the simulator renders through EGL, which is missing: sudo apt install libegl1 libgl1 libgl1-mesa-dri"; exit 1; }
 
 clean:
-	rm -rf $(VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(KILTED_VENV) build install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -16,8 +16,9 @@ ROBOT = [
     "PyYAML>=5.4",
     "scipy>=1.8",
 ]
-# Compiled ROS 2 Jazzy for x86_64 machines without an apt installation of ROS 2. Pinned as one set that fits together.
-ROS = ["ros-rclpy[fastrtps]==7.1.6", "ros-common-interfaces==5.3.6"]
+# Compiled ROS 2 for x86_64 machines without an apt installation of ROS 2. Each is pinned as one set that fits together.
+JAZZY = ["ros-rclpy[fastrtps]==7.1.6", "ros-common-interfaces==5.3.6"]
+KILTED = ["ros-rclpy[fastrtps]==9.1.2", "ros-common-interfaces==5.5.1"]
 BAG = ["rosbags>=0.11,<0.13"]
 OPENVINO = ["openvino>=2024.4"]
 TRAIN = [
@@ -49,7 +50,7 @@ AI2THOR = [
     "werkzeug>=3",
 ]
 DEV = [
-    "cyclonedds>=0.10.5,<12",
+    "cyclonedds>=11,<12",
     "hypothesis>=6.100",
     "mypy>=1.11",
     "onnx>=1.16,<2",
@@ -81,7 +82,15 @@ setup(
         (f"share/{PACKAGE}/config", glob("config/*")),
     ],
     install_requires=ROBOT,
-    extras_require={"ros": ROS, "bag": BAG, "openvino": OPENVINO, "train": TRAIN, "ai2thor": AI2THOR, "dev": DEV},
+    extras_require={
+        "ros": JAZZY,
+        "ros-kilted": KILTED,
+        "bag": BAG,
+        "openvino": OPENVINO,
+        "train": TRAIN,
+        "ai2thor": AI2THOR,
+        "dev": DEV,
+    },
     zip_safe=False,
     entry_points={
         "console_scripts": [
