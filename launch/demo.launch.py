@@ -21,27 +21,18 @@ def generate_launch_description() -> LaunchDescription:
                 "source", default_value="sample", description="sample, a folder, image or video, or camera:N"
             ),
             DeclareLaunchArgument("rate", default_value="0.0", description="Images per second; 0: the source's own"),
-            DeclareLaunchArgument("model", default_value="", description="Folder of the model bundle"),
-            DeclareLaunchArgument("overlay", default_value="false", description="Show the overlay (needs image_view)"),
-            DeclareLaunchArgument("rviz", default_value="false", description="Show image, overlay and points in RViz"),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(str(HERE / "segment.launch.py")),
-                launch_arguments={
-                    "model": LaunchConfiguration("model"),
-                    "overlay": LaunchConfiguration("overlay"),
-                    "rviz": LaunchConfiguration("rviz"),
-                }.items(),
-            ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / "segment.launch.py"))),
             Node(
                 package="saom_ros",
                 executable="image_source_node",
-                name="image_source_node",
+                namespace=LaunchConfiguration("namespace"),
                 parameters=[
                     {
                         "source": ParameterValue(LaunchConfiguration("source"), value_type=str),
                         "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
                     }
                 ],
+                remappings=[("image", LaunchConfiguration("image"))],
                 additional_env=large_image_environment(),
                 output="screen",
             ),

@@ -2,6 +2,7 @@
 
 They know the keyword names of the real classes (Humble to Kilted) and refuse others, so a launch file that runs here
 also constructs there. Used where ROS 2 comes without launch; `record` installs them for the time of one execution.
+What they do with parameters, names and included files was read in launch_ros 0.26 (Jazzy) and compared with it by hand.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import yaml
 
 PROCESS_KEYWORDS = {
     "cwd", "env", "additional_env", "shell", "sigterm_timeout", "sigkill_timeout", "emulate_tty", "prefix", "output",
@@ -138,18 +141,42 @@ class Launched:
     environment: dict[str, str]
     respawn: str
 
+    def ros_arguments(self, folder: Path) -> list[str]:
+        """The command line after `--ros-args`; parameters are written into files in `folder`.
+
+        As launch_ros does it: below the node's name where the launch file gives one, else below `/**`.
+        """
+        arguments = ["-r", f"__ns:=/{self.namespace.strip('/')}"] if self.namespace else []
+        arguments += ["-r", f"__node:={self.name}"] if self.name else []
+        section = "/".join(["", *filter(None, [self.namespace.strip("/")]), self.name]) if self.name else "/**"
+        for index, item in enumerate(self.parameters):
+            path = Path(item) if isinstance(item, str) else folder / f"launch_params_{index}.yaml"
+            if not isinstance(item, str):
+                path.write_text(yaml.safe_dump({section: {"ros__parameters": item}}))
+            arguments += ["--params-file", str(path)]
+        return arguments + [text for pair in self.remappings.items() for text in ("-r", ":=".join(pair))]
+
 
 @dataclass
 class Recording:
     arguments: dict[str, DeclareLaunchArgument] = field(default_factory=dict)
+    """Also those of included files, as `--show-args` lists them."""
     nodes: dict[str, Launched] = field(default_factory=dict)
-    """By executable; those whose condition holds."""
+    """By name, or by executable where the launch file gives no name; those whose condition holds."""
     optional: set[str] = field(default_factory=set)
     """Executables that a condition left out."""
 
 
 def record(path: Path, **given: str) -> Recording:
     """Execute a launch file with some launch arguments."""
+    recording = Recording()
+    _execute(path, recording, dict(given))
+    unknown = set(given) - set(recording.arguments)
+    assert not unknown, f"{path.name} declares no arguments {sorted(unknown)}"
+    return recording
+
+
+def _execute(path: Path, recording: Recording, configurations: dict[str, str]) -> None:
     with _installed():
         spec = importlib.util.spec_from_file_location(f"recorded_{path.name.replace('.', '_')}", path)
         assert spec is not None
@@ -157,13 +184,8 @@ def record(path: Path, **given: str) -> Recording:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         description = module.generate_launch_description()
-    recording = Recording()
-    configurations = dict(given)
     for entity in description.initial_entities:
         _visit(entity, recording, configurations)
-    unknown = set(given) - set(recording.arguments)
-    assert not unknown, f"{path.name} declares no arguments {sorted(unknown)}"
-    return recording
 
 
 def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) -> None:
@@ -179,13 +201,12 @@ def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) ->
         return value.value_type(text(value.value))
 
     if isinstance(entity, DeclareLaunchArgument):
-        recording.arguments[entity.name] = entity
+        recording.arguments.setdefault(entity.name, entity)
         configurations.setdefault(entity.name, text(entity.default_value))
     elif isinstance(entity, IncludeLaunchDescription):
-        given = {name: text(value) for name, value in entity.launch_arguments}
-        included = record(Path(entity.launch_description_source.launch_file_path), **given)
-        recording.nodes |= included.nodes
-        recording.optional |= included.optional
+        # The included file shares the configurations: it sees what was set before, and leaves its own behind.
+        configurations |= {name: text(value) for name, value in entity.launch_arguments or []}
+        _execute(Path(entity.launch_description_source.launch_file_path), recording, configurations)
     elif isinstance(entity, OpaqueFunction):
         for made in entity.function(configurations) or []:
             _visit(made, recording, configurations)
@@ -194,10 +215,10 @@ def _visit(entity: Any, recording: Recording, configurations: dict[str, str]) ->
         if condition is not None and text(condition.predicate_expression) != "true":
             recording.optional.add(entity.executable)
             return
-        recording.nodes[entity.executable] = Launched(
+        recording.nodes[text(entity.name or entity.executable)] = Launched(
             package=text(entity.package),
             executable=text(entity.executable),
-            name=text(entity.name),
+            name=text(entity.name or ""),
             namespace=text(entity.namespace or ""),
             parameters=[
                 {key: typed(value) for key, value in item.items()} if isinstance(item, Mapping) else text(item)

@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_ros[ros]' or source a ROS 2")
 
+import rclpy
 import yaml
 from launch_recorder import record
 
-from saom_ros.nodes import compat
+from saom_ros.nodes import compat, dds
 from saom_ros.nodes.parameters import ImageSourceParameters, SegmentParameters, checked, limits_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,13 +57,13 @@ def test_every_launch_argument_is_described(path):
         assert argument.description
 
 
-@pytest.mark.parametrize("path", [SEGMENT, DEMO])
+@pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
 def test_nothing_of_other_packages_starts_unless_asked(path):
     quiet = record(path)
     assert {node.package for node in quiet.nodes.values()} == {"saom_ros"}
     assert quiet.optional == {"image_view", "rviz2"}
     loud = record(path, overlay="true", rviz="true")
-    assert {"image_view", "rviz2"} <= set(loud.nodes)
+    assert {"image_view", "rviz2"} <= {node.package for node in loud.nodes.values()}
 
 
 def test_launch_arguments_reach_the_node():
@@ -85,7 +86,7 @@ def test_launch_arguments_reach_the_node():
         "camera_info": "/front/info",
     }
     assert (node.respawn, record(SEGMENT).nodes["segment_node"].respawn) == ("true", "false")
-    assert (node.name, node.namespace) == ("segment_node", "front")
+    assert node.namespace == "front"
     assert node.parameters == [
         {"model": "/models/mine", "runtime": "onnxruntime", "autostart": False, "use_sim_time": True},
         "/my.yaml",
@@ -94,18 +95,24 @@ def test_launch_arguments_reach_the_node():
 
 def test_viewers_look_at_the_topics_of_the_node():
     nodes = record(SEGMENT, overlay="true", rviz="true", namespace="front").nodes
-    assert nodes["image_view"].remappings == {"image": "segment_node/overlay"}
-    assert nodes["image_view"].namespace == nodes["rviz2"].namespace == "front"
-    config = Path(nodes["rviz2"].arguments[1])
+    assert nodes["overlay_view"].remappings == {"image": "segment_node/overlay"}
+    assert nodes["overlay_view"].namespace == nodes["rviz"].namespace == "front"
+    config = Path(nodes["rviz"].arguments[1])
     displays = yaml.safe_load(config.read_text())["Visualization Manager"]["Displays"]
-    assert {display["Topic"]["Value"] for display in displays} == set(nodes["rviz2"].remappings)
+    assert {display["Topic"]["Value"] for display in displays} == set(nodes["rviz"].remappings)
 
 
 def test_the_demo_plays_its_source_into_the_segmentation_node():
     nodes = record(DEMO, source="/photos", rate="5.0", model="/models/mine").nodes
     assert nodes["image_source_node"].parameters == [{"source": "/photos", "rate": 5.0}]
     assert nodes["segment_node"].parameters[0]["model"] == "/models/mine"
-    assert nodes["segment_node"].remappings["image"] == "image"
+    assert nodes["segment_node"].remappings["image"] == nodes["image_source_node"].remappings["image"] == "image"
+
+
+def test_the_source_of_the_demo_follows_the_node_to_its_namespace_and_topic():
+    nodes = record(DEMO, namespace="front", image="color").nodes
+    for name in ("image_source_node", "segment_node"):
+        assert (nodes[name].namespace, nodes[name].remappings["image"]) == ("front", "color")
 
 
 def test_several_cameras_get_one_node_whose_topics_follow_the_pattern():
@@ -119,6 +126,41 @@ def test_several_cameras_get_one_node_whose_topics_follow_the_pattern():
         "right/depth": "/d/right",
         "right/camera_info": "/right/color/camera_info",
     }
+
+
+def test_each_of_several_cameras_has_its_viewers():
+    nodes = record(MULTI, cameras="left,right", overlay="true", rviz="true").nodes
+    for camera in ("left", "right"):
+        assert nodes[f"overlay_view_{camera}"].remappings == {"image": f"segment_node/{camera}/overlay"}
+        assert nodes[f"rviz_{camera}"].remappings == {
+            "/image": f"/{camera}/color/image_raw",
+            "/overlay": f"segment_node/{camera}/overlay",
+            "/points": f"segment_node/{camera}/points",
+        }
+
+
+@pytest.mark.parametrize("path", [SEGMENT, MULTI])
+@pytest.mark.parametrize("section", ["/**", "/robot/segment_node"])
+def test_rclpy_gets_the_launch_arguments_except_where_the_parameter_file_says_otherwise(path, section, tmp_path):
+    """rcl takes the sections of all files in the order in which each first appears, and not the files in theirs."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({section: {"ros__parameters": {"runtime": "onnxruntime", "threads": 3}}}))
+    given = {"params_file": str(file), "namespace": "robot", "runtime": "openvino", "model": "/models/mine"}
+    node = record(path, cameras="left,right", **given).nodes["segment_node"]
+    values = rclpy_parameters("segment_node", node.ros_arguments(tmp_path))
+    assert values == {
+        "model": "/models/mine",
+        "runtime": "onnxruntime",
+        "threads": 3,
+        "autostart": True,
+        "cameras": ["left", "right"],
+        "use_sim_time": False,
+    }
+
+
+def test_the_cameras_given_win_over_the_shipped_parameter_file(tmp_path):
+    node = record(MULTI, cameras="left,right").nodes["segment_node"]
+    assert rclpy_parameters("segment_node", node.ros_arguments(tmp_path))["cameras"] == ["left", "right"]
 
 
 @pytest.mark.parametrize("path", [SEGMENT, DEMO, MULTI])
@@ -152,6 +194,16 @@ def test_the_shipped_parameter_file_has_one_section_for_any_name_and_the_default
         name: getattr(SegmentParameters, name) for name in values
     }
     assert set(limits_of(SegmentParameters)) - set(values) == {"model", "runtime", "autostart"}
+
+
+def rclpy_parameters(name: str, ros_arguments: list[str]) -> dict:
+    """What rclpy makes of a command line for a node of that name."""
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", *ros_arguments], context=context, domain_id=dds.free_domain())
+    try:
+        return compat.parameter_overrides(rclpy.create_node(name, context=context))
+    finally:
+        rclpy.shutdown(context=context)
 
 
 def file_parameters(path: Path) -> dict:
