@@ -4,35 +4,44 @@ objects cover less than one percent of the image and a mean over pixels would le
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import sigmoid_focal_loss
 
 
 def mask_bce(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy (B, N) of mask logits (B, N, h, w) against 0/1 targets, balanced per object.
+    """Binary cross-entropy (...) of mask logits (..., h, w) against 0/1 targets, balanced per object.
 
     Positives are averaged over the object's area; negatives over the area plus 2 % of the image, so that they weigh
     alike.
     """
-    bce = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    area = targets.sum((2, 3)).clamp(min=4)
+    bce = F.binary_cross_entropy_with_logits(logits, targets.expand_as(logits), reduction="none")
+    area = targets.sum((-2, -1)).clamp(min=4)
     cells = logits.shape[-1] * logits.shape[-2]
-    positives = (bce * targets).sum((2, 3)) / area
-    negatives = (bce * (1 - targets)).sum((2, 3)) / (area + 0.02 * cells)
+    positives = (bce * targets).sum((-2, -1)) / area
+    negatives = (bce * (1 - targets)).sum((-2, -1)) / (area + 0.02 * cells)
     return positives + negatives
 
 
 def dice(logits: Tensor, targets: Tensor) -> Tensor:
-    """Dice loss (B, N) of mask logits (B, N, h, w) against 0/1 targets (V-Net, arXiv 1606.04797)."""
+    """Dice loss (...) of mask logits (..., h, w) against 0/1 targets (V-Net, arXiv 1606.04797)."""
     probability = logits.sigmoid()
-    overlap = 2 * (probability * targets).sum((2, 3)) + 1
-    return 1 - overlap / (probability.sum((2, 3)) + targets.sum((2, 3)) + 1)
+    overlap = 2 * (probability * targets).sum((-2, -1)) + 1
+    return 1 - overlap / (probability.sum((-2, -1)) + targets.sum((-2, -1)) + 1)
+
+
+def mask_focal(logits: Tensor, targets: Tensor) -> Tensor:
+    """Focal loss (...) of mask logits (..., h, w) against 0/1 targets, alpha 0.25, gamma 2, mean over pixels: SAM's
+    (arXiv 1708.02002).
+    """
+    targets = targets.expand_as(logits)
+    return sigmoid_focal_loss(logits, targets, alpha=0.25, gamma=2.0, reduction="none").mean((-2, -1))
 
 
 def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
-    """IoU (B, N) in 0..1 of thresholded masks and 0/1 targets (B, N, h, w); 0 where both are empty; no gradient."""
+    """IoU (...) in 0..1 of thresholded masks and 0/1 targets (..., h, w); 0 where both are empty; no gradient."""
     with torch.no_grad():
         predicted = (logits > 0).to(targets.dtype)
-        intersection = (predicted * targets).sum((2, 3))
-        union = predicted.sum((2, 3)) + targets.sum((2, 3)) - intersection
+        intersection = (predicted * targets).sum((-2, -1))
+        union = predicted.sum((-2, -1)) + targets.sum((-2, -1)) - intersection
         return intersection / union.clamp(min=1)
 
 

@@ -13,13 +13,15 @@ from saom_ros.runtimes import create
 from saom_ros.segmenter import Segmenter
 from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
-from training.dataset import Augmentation, FrameStore, Stage, TrainingBatches, augment_geometry, augment_look
+from training.augmentation import Augmentation, augment_geometry, augment_look
+from training.dataset import Prompting, Stage, TrainingBatches
 from training.export import check_parity, load_checkpoint_segmenter
-from training.finetune import WholeObjects
-from training.finetune import load_config as load_run
+from training.finetune_config import load_config as load_run
+from training.frame_store import FrameStore
 from training.prompts import PromptSampling
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES
+from training.whole_objects import WholeObjects
 
 STAGES = [
     {"width": 64, "height": 64, "images": 16, "batch_size": 4},
@@ -102,7 +104,7 @@ def test_training_lowers_the_loss(data):
     module = WholeObjects(run, 100, {})
     module.log = module.log_dict = lambda *args, **kwargs: None
     optimizer = torch.optim.AdamW(module.parameters(), 2e-3)
-    batch = TrainingBatches(store, [Stage(64, 64, 100, 4)], run.augmentation, run.prompts, 0).batch(0)
+    batch = TrainingBatches(store, [Stage(64, 64, 100, 4)], run.augmentation, run.prompting(8), 0).batch(0)
     losses = []
     for _ in range(20):
         loss = module.training_step(batch, 0)
@@ -154,7 +156,9 @@ def test_batches_depend_on_seed_and_number_alone(data):
     store = FrameStore(data[0], show_progress=False)
 
     def batches(start):
-        return TrainingBatches(store, [Stage(64, 64, 32, 4)], Augmentation(), PromptSampling(), 3, start=start)
+        return TrainingBatches(
+            store, [Stage(64, 64, 32, 4)], Augmentation(), Prompting(PromptSampling(), 8), 3, start=start
+        )
 
     for number, batch in enumerate(batches(2), start=2):
         assert torch.equal(batch.images, batches(0).batch(number).images)
@@ -167,7 +171,7 @@ def test_augmentation_keeps_labels_on_their_objects():
     instances = np.kron(np.arange(12).reshape(3, 4), np.ones((32, 32), int)).astype(np.uint16)
     rgb = np.repeat((instances * 20).astype(np.uint8)[..., None], 3, 2)
     for _ in range(20):
-        image, labels, box = augment_geometry(rgb, instances, 64, 96, Augmentation(), random)
+        image, (labels,), box = augment_geometry(rgb, [instances], 64, 96, Augmentation(), random)
         content = (slice(0, box.content_height), slice(0, box.content_width))
         same = np.abs(image[content][..., 0].astype(int) - labels[content].astype(int) * 20) <= 10
         assert same.mean() > 0.85
@@ -227,15 +231,18 @@ def test_a_damaged_run_is_not_continued(tmp_path, data, checkpoint, capsys):
     assert "last.ckpt: not a readable checkpoint" in capsys.readouterr().err
 
 
-def test_training_stops_before_broken_weights_are_saved(data):
+def test_training_stops_at_a_loss_that_is_no_number_and_saves_the_batch(tmp_path, data):
     module = WholeObjects(load_run(write_run(data[0], data)), 100, {})
-    module.trainer = SimpleNamespace(global_step=7)
+    module.trainer = SimpleNamespace(global_step=7, default_root_dir=str(tmp_path))
     torch.nn.init.constant_(module.model.score_head.layers[-1].bias, float("nan"))
-    batch = TrainingBatches(
-        FrameStore(data[0], show_progress=False), [Stage(64, 64, 100, 2)], Augmentation(), PromptSampling(), 0
-    ).batch(0)
-    with pytest.raises(SaomError, match=r"loss is nan at batch 7 .*lower learning_rate"):
-        module.training_step(batch, 0)
+    store = FrameStore(data[0], show_progress=False)
+    batch = TrainingBatches(store, [Stage(64, 64, 100, 2)], Augmentation(), Prompting(PromptSampling(), 8), 0).batch(0)
+    with pytest.raises(SaomError, match=r"loss is nan at step 7 .*bad_batch\.pt; lower learning_rate"):
+        module.training_step(batch, 3)
+    saved = torch.load(tmp_path / "bad_batch.pt", weights_only=True)
+    assert torch.equal(saved["images"], batch.images)
+    assert saved["index"] == 3
+    assert np.isnan(saved["losses"]["score"])
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, checkpoint):
