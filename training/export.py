@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,20 @@ from saom_ros.errors import SaomError
 from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.segmenter import Segmenter
+from training.classes import class_names
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
-from training.sam.small import EMBEDDING_STRIDE
+from training.sam.model import PromptableModel
 
 OPSET = 17
 MODEL_VERSION = "0.1.0"
-MAX_PROMPTS = 96
+MAX_PROMPTS = {"joint": 96, "separate": 128}
+"""Points asked at most unless said otherwise."""
+GRAPH_PROMPTS = 256
+"""Points that one graph decodes at most; separate decoding is unrolled over them."""
 MAX_INSTANCES = 64
+SAM_GRID = (32, 32)
+"""Everything mode's grid as published; a joint model asks one point per embedding cell."""
 THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 """Used until ``evaluate --choose-thresholds`` has chosen on validation frames."""
 
@@ -54,36 +60,58 @@ class TorchRuntime:
         return {name: tensor.numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
 
 
-def load_checkpoint_segmenter(path: Path, height: int = 0, width: int = 0) -> Segmenter:
-    """A ``Segmenter`` that runs a checkpoint in torch; size 0 means the size that training ended at."""
-    module, config = everything_mode(path, height, width)
+def load_checkpoint_segmenter(path: Path, height: int = 0, width: int = 0, max_prompts: int = 0) -> Segmenter:
+    """A ``Segmenter`` that runs a checkpoint in torch; see ``everything_mode``."""
+    module, config = everything_mode(path, height, width, max_prompts)
     return Segmenter(config, TorchRuntime(module))
 
 
-def everything_mode(checkpoint: Path, height: int = 0, width: int = 0) -> tuple[EverythingMode, BundleConfig]:
-    """The graph of a checkpoint and its description (without files). Raises SaomError for sizes that cannot be."""
+def everything_mode(
+    checkpoint: Path, height: int = 0, width: int = 0, max_prompts: int = 0
+) -> tuple[EverythingMode, BundleConfig]:
+    """The graph of a checkpoint and its description (without files).
+
+    Size 0 means the size that training ended at. ``max_prompts`` 0 means the usual; with all rows x cols of the grid,
+    ``segmenter(rgb, points=grid)`` asks the whole grid. Raises SaomError for sizes and counts that cannot be.
+    """
     model, described = load_checkpoint(checkpoint)
     training = described["training"]
     last = training["config"]["stages"][-1]
     size = InputSize(height or last["height"], width or last["width"])
-    grid = Grid(size.height // EMBEDDING_STRIDE, size.width // EMBEDDING_STRIDE)
-    prompts = min(MAX_PROMPTS, grid.rows * grid.cols)
+    if model.input_size not in (None, (size.height, size.width)):
+        needed = model.input_size
+        raise SaomError(f"input {size.width}x{size.height}: this model takes {needed[1]}x{needed[0]} only")
+    grid = _grid(model, size, training["config"].get("grid"))
+    points = grid.rows * grid.cols
+    if not 0 <= max_prompts <= points:
+        raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
+    prompts = max_prompts or min(MAX_PROMPTS[model.decoding], points)
     instances = min(MAX_INSTANCES, prompts)
     config = BundleConfig(
         name=f"saom-{training['config']['name']}",
         version=MODEL_VERSION,
         family=described["family"],
-        decoding="joint",
+        decoding=model.decoding,
         input=size,
         grid=grid,
         max_prompts=prompts,
         max_instances=instances,
-        classes=(),
+        classes=class_names()[: described["model"].get("classes", 0)],
         thresholds=THRESHOLDS,
         licence="Apache-2.0",
         training=training,
     )
-    return EverythingMode(model, size.height, size.width, prompts, instances).eval(), config
+    module = EverythingMode(model, size.height, size.width, (grid.rows, grid.cols), prompts, instances)
+    return module.eval(), config
+
+
+def _grid(model: PromptableModel, size: InputSize, trained: Sequence[int] | None) -> Grid:
+    """The grid that training asked; left out, the family's own."""
+    if trained:
+        return Grid(*trained)
+    if model.decoding == "separate":
+        return Grid(*SAM_GRID)
+    return Grid(size.height // model.embedding_stride, size.width // model.embedding_stride)
 
 
 def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str) -> None:
@@ -122,7 +150,7 @@ def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> Non
     size, points = config.input, config.num_points
     threshold = torch.full((1,), 0.5)
     example = (torch.zeros(1, size.height, size.width, 3, dtype=torch.uint8), torch.zeros(points, 2), *[threshold] * 3)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer warns of shapes that become constants, which is what we want
         torch.onnx.export(
             module, example, path, input_names=INPUT_NAMES, output_names=OUTPUT_NAMES, opset_version=OPSET, dynamo=False
@@ -159,6 +187,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; one that is there is replaced")
     parser.add_argument("--image", type=Path, required=True, help="picture for the golden pair, e.g. a rendered frame")
     parser.add_argument("--size", metavar="WxH", help="input size in px, multiples of 32 (default: training's last)")
+    parser.add_argument(
+        "--max-prompts", type=int, default=0, help=f"points asked at most, up to {GRAPH_PROMPTS} (default: the usual)"
+    )
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
     parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
@@ -168,7 +199,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export a checkpoint."""
     width, height = parse_size(args.size) if args.size else (0, 0)
-    module, config = everything_mode(args.checkpoint, height, width)
+    if not 0 <= args.max_prompts <= GRAPH_PROMPTS:
+        raise SaomError(f"--max-prompts is {args.max_prompts}; one graph decodes 1..{GRAPH_PROMPTS}")
+    module, config = everything_mode(args.checkpoint, height, width, args.max_prompts)
     changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}
     if args.evaluation:
         changes["thresholds"], changes["metrics"] = read_evaluation(args.evaluation)

@@ -30,7 +30,7 @@ def build(family, **changes):
     torch.manual_seed(0)
     model = build_model(family, {**SHAPES[family], **changes}).eval()
     with torch.no_grad():  # qualities inside 0..1, each its own
-        model.sam.mask_decoder.iou_prediction_head.layers[-1].bias.copy_(torch.linspace(0.3, 0.8, 4))
+        model.sam.mask_decoder.iou_prediction_head.layers[-1].bias.copy_(torch.linspace(0.3, 0.6, 4))
     return model
 
 

@@ -50,9 +50,7 @@ def test_points_read_the_cell_that_holds_them():
 class TwoBlobs(torch.nn.Module):
     """Stands where the trained model does: objectness peaks and masks by construction."""
 
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("pixel_mean", torch.zeros(1))
+    embedding_stride = 8
 
     def encode(self, images):
         return Features(images[:, :1, ::8, ::8], images[:, :1, ::4, ::4])
@@ -76,7 +74,7 @@ class TwoBlobs(torch.nn.Module):
 
 @pytest.fixture
 def everything():
-    return EverythingMode(TwoBlobs(), 64, 64, max_prompts=8, max_instances=4)
+    return EverythingMode(TwoBlobs(), 64, 64, (8, 8), max_prompts=8, max_instances=4)
 
 
 def grid():
@@ -126,4 +124,4 @@ def test_thresholds_cut(everything):
 
 def test_impossible_sizes_are_refused():
     with pytest.raises(ValueError, match="max_prompts 100"):
-        EverythingMode(TwoBlobs(), 64, 64, max_prompts=100, max_instances=4)
+        EverythingMode(TwoBlobs(), 64, 64, (8, 8), max_prompts=100, max_instances=4)

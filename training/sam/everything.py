@@ -5,16 +5,22 @@ suppress duplicates with Matrix NMS (SOLOv2, arXiv 2003.10152), keep the best. O
 the very module that is exported to ONNX is the one that evaluation runs.
 """
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
-from training.sam.model import cell_index, local_maxima
-from training.sam.small import EMBEDDING_STRIDE, SmallSam
+from training.sam.model import PromptableModel, cell_index
 
 INPUT_NAMES = ("image", "points", "score_threshold", "objectness_threshold", "overlap_threshold")
 OUTPUT_NAMES = ("masks", "scores", "boxes", "class_ids")
 
+_KNOWN_CLASS = 0.5
+"""A class is told where it is more likely than all others together; else it is unknown."""
+_TIE = 1e-7
+"""How much less a grid point ranks than the one before it, so that of equals one is a maximum."""
 _CONTAINMENT_WEIGHT = 0.625
 """A mask of which 80 % lies in a better one counts like a mask of IoU 0.5 with it."""
 _SUPPRESSION_RAMP = 0.2
@@ -22,18 +28,26 @@ _SUPPRESSION_RAMP = 0.2
 
 
 class EverythingMode(nn.Module):
-    """The bundle's graph over a small model; see ``docs/architecture.md`` for its tensors."""
+    """The bundle's graph over a promptable model; see ``docs/architecture.md`` for its tensors."""
 
-    def __init__(self, model: SmallSam, height: int, width: int, max_prompts: int, max_instances: int) -> None:
-        """Fix the shapes. ``height`` and ``width`` are input px, multiples of 32; ``max_instances <= max_prompts <=
-        cells``.
+    def __init__(
+        self,
+        model: PromptableModel,
+        height: int,
+        width: int,
+        grid: tuple[int, int],
+        max_prompts: int,
+        max_instances: int,
+    ) -> None:
+        """Fix the shapes. ``height`` and ``width`` are input px, multiples of 32; ``grid`` is rows and columns of the
+        points; ``max_instances <= max_prompts <= rows * cols``.
         """
         super().__init__()
         self.model = model
         self.height, self.width = height, width
-        self.grid_rows, self.grid_cols = height // EMBEDDING_STRIDE, width // EMBEDDING_STRIDE
-        if not max_instances <= max_prompts <= self.grid_rows * self.grid_cols:
-            points = self.grid_rows * self.grid_cols
+        self.grid_rows, self.grid_cols = grid
+        points = self.grid_rows * self.grid_cols
+        if not max_instances <= max_prompts <= points:
             raise ValueError(f"max_instances {max_instances} <= max_prompts {max_prompts} <= {points} points must hold")
         self.max_prompts, self.max_instances = max_prompts, max_instances
         later = torch.ones(max_prompts, max_prompts).triu(1)
@@ -53,7 +67,7 @@ class EverythingMode(nn.Module):
         A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32
         (M,), boxes float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
         """
-        features = self.model.encode(image.permute(0, 3, 1, 2).to(self.model.pixel_mean.dtype))
+        features = self.model.encode(image.permute(0, 3, 1, 2))
         asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
         decoded = self.model.decode(features, asked[None])
         probabilities = decoded.masks[0].sigmoid()
@@ -65,11 +79,14 @@ class EverythingMode(nn.Module):
         scores = torch.where(scores >= score_threshold, scores, torch.zeros_like(scores))
         probabilities = probabilities[best]
         masks = (probabilities * 255).round().to(torch.uint8)
-        return masks, scores.float(), self._boxes(probabilities).float(), torch.full_like(best, -1, dtype=torch.int32)
+        classes = (
+            class_ids(decoded.classes[0][order][best]) if decoded.classes is not None else torch.full_like(best, -1)
+        )
+        return masks, scores.float(), self._boxes(probabilities).float(), classes.to(torch.int32)
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
-        rank = local_maxima(objectness).flatten()[cell_index(points, self.grid_rows, self.grid_cols, EMBEDDING_STRIDE)]
+        rank = prompt_rank(objectness, points[None], self.grid_rows, self.grid_cols, self.model.embedding_stride)[0]
         rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)
@@ -107,3 +124,26 @@ class EverythingMode(nn.Module):
         y1 = (rows * (y + 1)).amax(1)
         boxes = torch.stack([x0, y0, x1, y1], 1) * MASK_STRIDE
         return torch.where((x1 > 0)[:, None], boxes, torch.zeros_like(boxes))
+
+
+def prompt_rank(objectness: Tensor, points: Tensor, rows: int, cols: int, stride: int) -> Tensor:
+    """How much each point of a grid is worth asking: float32 (B, P) in 0..1, 0 where a neighbour is worth more.
+
+    ``objectness`` are logits (B, h, w) of cells of ``stride`` px; ``points`` (B, P, 2) px lie row by row on a grid of
+    rows x cols, finer or coarser than the cells, and read the cell that holds them. Neighbours are the next points, or
+    all those within the next cell where the grid is the finer one.
+    """
+    height, width = objectness.shape[-2:]
+    cells = cell_index(points, height, width, stride)
+    probability = objectness.float().sigmoid().flatten(1).gather(1, cells)
+    rank = probability - _TIE * torch.arange(rows * cols, dtype=probability.dtype, device=points.device)
+    reach = (math.ceil(rows / height), math.ceil(cols / width))
+    window = (2 * reach[0] + 1, 2 * reach[1] + 1)
+    highest = F.max_pool2d(rank.unflatten(1, (rows, cols))[:, None], window, 1, reach).flatten(1)
+    return torch.where(rank >= highest, probability, torch.zeros_like(probability))
+
+
+def class_ids(logits: Tensor) -> Tensor:
+    """Class logits (..., K) to the likeliest class, int64 (...,), or -1 where none has half the probability."""
+    probability, best = logits.float().softmax(-1).max(-1)
+    return torch.where(probability > _KNOWN_CLASS, best, torch.full_like(best, -1))

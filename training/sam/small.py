@@ -64,7 +64,7 @@ class SmallSam(PromptableModel):
 
     def encode(self, images: Tensor) -> Features:
         """Encode uint8 or float RGB images (B, 3, h, w) in 0..255; h and w multiples of 32."""
-        levels = self.encoder((images - self.pixel_mean) / self.pixel_std)
+        levels = self.encoder((images.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std)
         embedding = self.neck(levels)
         return Features(embedding, self.pixel_decoder(embedding, levels[0]))
 
