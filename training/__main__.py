@@ -12,10 +12,7 @@ VERBS = {
     "dataset": ("training.dataset_verb", "look at shards, check them, exchange them with COCO, BOP, Replicator"),
     "sequence": ("training.sequence", "render a camera path through one room as pictures"),
     "finetune": ("training.finetune", "train a model on shards"),
-    "evaluate": (
-        "training.evaluate",
-        "score a bundle or a checkpoint on annotated frames, beside a baseline",
-    ),
+    "evaluate": ("training.evaluate", "score a model on annotated frames, beside a classical baseline"),
     "track": ("training.tracking", "measure how well ids last along camera paths, beside a box tracker"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
 }

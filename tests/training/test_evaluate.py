@@ -10,10 +10,14 @@ from saom_ros.bundle import Thresholds
 from saom_ros.errors import SaomError
 from saom_ros.instances import Instances
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
-from training import evaluate, metrics
+from training import metrics
 from training.__main__ import main
+from training.evaluation.choosing import choose_thresholds
+from training.evaluation.frames import LabelledFrame, open_frames
+from training.evaluation.run import evaluate
+from training.evaluation.systems import System
 from training.export import read_evaluation
-from training.shards import Sample, ShardWriter
+from training.shards import ShardWriter
 from training.simulators.base import Frame
 
 HEIGHT, WIDTH = 192, 256
@@ -51,7 +55,7 @@ def run(*arguments):
 
 def sample(key="one"):
     made = frame()
-    return Sample(key, made.rgb, made.instances, None, None, made.meta)
+    return LabelledFrame(key, made.rgb, made.instances)
 
 
 def test_table_shows_model_and_baseline_side_by_side(bundle, data, capsys):
@@ -89,8 +93,8 @@ def test_json_holds_command_data_thresholds_versions_and_figures(bundle, data, t
 
 
 def test_limit_spreads_over_all_shards(data):
-    assert [f.key for f in evaluate.read_frames(data, 3)] == ["blocks-0000", "blocks-0002", "blocks-0004"]
-    assert len(list(evaluate.read_frames(data, 99))) == 6
+    assert [f.key for f in open_frames(data, limit=3)] == ["blocks-0000", "blocks-0002", "blocks-0004"]
+    assert len(open_frames(data, limit=99)) == len(list(open_frames(data, limit=99))) == 6
 
 
 def test_overlays_show_best_worst_and_random_frames(bundle, data, tmp_path):
@@ -107,7 +111,8 @@ def test_frames_of_the_training_split_are_pointed_out(bundle, tmp_path, capsys):
 
 
 def test_empty_answers_do_not_score(data):
-    results = evaluate.evaluate({"mute": lambda rgb: Instances.empty(*rgb.shape[:2])}, evaluate.read_frames(data))
+    mute = System(lambda rgb: Instances.empty(*rgb.shape[:2]))
+    results = evaluate({"mute": mute}, open_frames(data))
     figures = results["mute"].report()["figures"]
     assert all(value == 0 or np.isnan(value) for value in figures.values())
 
@@ -135,7 +140,7 @@ class StubSegmenter:
 
 def test_thresholds_are_chosen_by_the_objective_and_left_set():
     segmenter = StubSegmenter(right=0.25)
-    result = evaluate.choose_thresholds(segmenter, [sample()])
+    result = choose_thresholds(segmenter, [sample()])
     assert result.best == {"score": 0.25, "objectness": 0.2, "overlap": 0.5}
     assert segmenter.thresholds == Thresholds(0.25, 0.2, 0.5)
     assert result.value == pytest.approx(100)
@@ -199,7 +204,7 @@ def test_bad_input_is_one_clear_line_and_exit_2(bundle, data, tmp_path, capsys):
     a_file.touch()
     for arguments, message in [
         (("--model", bundle, "--data", tmp_path / "nowhere"), "nowhere does not exist"),
-        (("--model", bundle, "--data", empty), "holds no *.tar shard"),
+        (("--model", bundle, "--data", empty), "holds no *.tar shard, no labels/ beside images/"),
         (("--model", bundle, "--data", broken), shard.name),
         (("--model", bundle, "--data", bare), "no object that is large enough to count"),
         (("--model", bundle, "--data", bare, "--choose-thresholds"), "no object"),
@@ -223,4 +228,4 @@ def test_limit_must_be_positive(bundle, data, capsys):
 
 def test_evaluate_raises_saom_error_for_a_caller(tmp_path):
     with pytest.raises(SaomError, match="nowhere"):
-        next(evaluate.read_frames(tmp_path / "nowhere"))
+        open_frames(tmp_path / "nowhere")

@@ -10,33 +10,16 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tests.training.label_blocks import HEIGHT, WIDTH, blocks, random_labels
 from training import metrics
 from training.metrics import score_frame, summarize
 
-HEIGHT, WIDTH = 384, 512
 LOSS_FIGURES = {"over_segmented", "under_segmented", "ece_correct", "ece_iou"}
 COLORED_BLOCKS = ((20, 20, 60, 60), (20, 200, 100, 100), (200, 40, 120, 160))
 
 
-def blocks(*boxes, shift=0):
-    """Label map with rectangles (top, left, height, width) numbered from 1, moved to the right by `shift` px."""
-    labels = np.zeros((HEIGHT, WIDTH), np.uint16)
-    for label, (top, left, height, width) in enumerate(boxes, start=1):
-        labels[top : top + height, left + shift : left + shift + width] = label
-    return labels
-
-
 def figures(truth, predicted, scores=None, **options):
     return summarize([score_frame(truth, predicted, scores, **options)])
-
-
-def random_labels(rng, count):
-    labels = np.zeros((HEIGHT, WIDTH), np.uint16)
-    for label in range(1, count + 1):
-        centre = int(rng.integers(WIDTH)), int(rng.integers(HEIGHT))
-        axes = int(rng.integers(3, 70)), int(rng.integers(3, 70))
-        cv2.ellipse(labels, centre, axes, float(rng.integers(180)), 0, 360, label, -1)
-    return labels
 
 
 def test_a_perfect_prediction_reaches_100_everywhere():

@@ -62,6 +62,8 @@ _GROUP_COLUMNS = (
     ("recall@0.5", "recall_50"),
     ("recall@0.75", "recall_75"),
 )
+_CLASSES_DRAWN = 50
+"""Bars by class; the table has all."""
 _MEANINGS = (
     "Everything mode is scored on painted label maps, as a robot gets them. Overlap and Boundary P/R/F and detected "
     "@75 are means over frames (Dave et al. 2019), AP and AR@100 are COCO's on masks, PQ is class-agnostic (Kirillov "
@@ -170,13 +172,19 @@ def _groups(systems: Mapping[str, Mapping[str, Any]]) -> Section:
 def _classes(name: str, system: Mapping[str, Any]) -> Section:
     classes = dict(sorted(system["classes"].items(), key=lambda entry: -entry[1]["objects"]))
     rows = [[label, *(cell(figures[key]) for _, key in _CLASS_COLUMNS)] for label, figures in classes.items()]
-    charts = [("recall@0.5 by class, %", "recall_50"), ("GT-prompted IoU by class, %", "prompted_iou")]
+    shown = list(classes.items())[:_CLASSES_DRAWN]
+    charts = [
+        ("recall@0.5 by class (objects), %", "recall_50"),
+        ("GT-prompted IoU by class (objects), %", "prompted_iou"),
+    ]
     return Section(
         f"Classes: {name}",
         (f"{len(classes)} classes, the most frequent first.",),
         [["class", *(label for label, _ in _CLASS_COLUMNS)], *rows],
         [
-            Picture(title, _bars(title, [(label, figures[key]) for label, figures in classes.items()]))
+            Picture(
+                title, _bars(title, [(f"{label} ({figures['objects']})", figures[key]) for label, figures in shown])
+            )
             for title, key in charts
         ],
     )
