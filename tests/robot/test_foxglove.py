@@ -1,4 +1,8 @@
-"""The Foxglove layout holds together and shows what the node publishes. It was never opened in Foxglove itself here."""
+"""The Foxglove layout holds together and shows what the node publishes.
+
+It was never opened in Foxglove itself here. The names of panels and of their settings were compared with the layouts of
+foxglove-sdk 0.30 and with the source of Lichtblick, which grew out of Foxglove's last open version.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import pytest
 
 LAYOUT = json.loads((Path(__file__).resolve().parents[2] / "config" / "segment.foxglove.json").read_text())
 
-PANELS = {"3D", "DiagnosticStatusPanel", "DiagnosticSummary", "Image", "Plot"}
+PANELS = {"3D", "DiagnosticSummary", "Image", "Plot", "RawMessages"}
 """Types of panels, as the part of an id before the exclamation mark names them."""
 
 
@@ -31,9 +35,14 @@ def plotted() -> list[str]:
     return [path["value"] for config in LAYOUT["configById"].values() for path in config.get("paths", [])]
 
 
+def paths() -> list[str]:
+    """Every message path: what is plotted and what is shown as it is."""
+    return plotted() + [config["topicPath"] for config in LAYOUT["configById"].values() if "topicPath" in config]
+
+
 def topics() -> set[str]:
     """Every topic that a panel shows."""
-    found = {path.split(".")[0] for path in plotted()}
+    found = {path.split(".")[0] for path in paths()}
     for config in LAYOUT["configById"].values():
         found |= {config[key] for key in ("topicToRender",) if key in config} | set(config.get("topics", {}))
         found |= {config.get("imageMode", {}).get("imageTopic", "")} - {""}
@@ -50,6 +59,10 @@ def test_it_shows_topics_that_the_node_publishes():
     pipeline = pytest.importorskip("saom_ros.nodes.pipeline", reason="needs the ROS messages")
     results = (pipeline.MASK, pipeline.TARGET_MASK, pipeline.OVERLAY, pipeline.POINTS)
     assert topics() == {f"/segment_node/{name}" for name in results} | {"/diagnostics"}
+
+
+def test_it_picks_the_nodes_own_status_out_of_the_diagnostics():
+    assert all('.status[:]{name=="segment_node: segmentation"}' in path for path in paths())
 
 
 def test_it_plots_numbers_of_the_diagnostics():
