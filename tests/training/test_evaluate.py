@@ -211,12 +211,32 @@ def test_bad_input_is_one_clear_line_and_exit_2(bundle, data, tmp_path, capsys):
         (("--model", tmp_path / "none.ckpt", "--data", data), "none.ckpt does not exist"),
         (("--model", empty, "--data", data), "empty"),
         (("--model", bundle, "--data", data, "--overlays", a_file), "it is a file"),
+        (("--model", bundle / "model.onnx", "--data", data), "of a bundle, give the folder"),
+        (("--model", a_file, "--data", data), "not a readable checkpoint"),
+        (("--model", bundle, "--data", data, "--images", empty), "--images goes with a COCO JSON file"),
+        (("--model", bundle, "--data", data, "--partial", "--choose-thresholds"), "annotated in part only"),
     ]:
         assert run(*arguments) == 2, message
         error = capsys.readouterr().err
         assert error.splitlines()[-1].startswith("error: "), error
         assert message in error
         assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--html"])
+def test_outputs_that_cannot_be_written_are_refused_before_anything_runs(tmp_path, capsys, option):
+    a_file = tmp_path / "file"
+    a_file.touch()
+    for path, message in ((tmp_path, "it is a folder"), (a_file / "report", "choose a writable folder")):
+        assert run("--data", tmp_path / "nowhere", option, path) == 2
+        assert f"error: cannot write {path}: " in (error := capsys.readouterr().err)
+        assert message in error
+
+
+def test_prompts_can_be_left_out(bundle, data, capsys):
+    assert run("--model", bundle, "--data", data, "--limit", 1, "--no-baseline", "--no-prompted") == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| GT-prompted")]
+    assert [row[2].strip() for row in rows] == ["-", "-"]
 
 
 def test_limit_must_be_positive(bundle, data, capsys):
