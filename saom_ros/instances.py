@@ -5,27 +5,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.letterbox import Letterbox
-
-HALF = 127.5
-"""Mask value of probability one half; masks are probability x 255."""
-
-BOX_PADDING_CELLS = 1.0
-"""Mask cells added around a box before upsampling. Boxes enclose the cells above one half, and bilinear interpolation
-carries the one-half contour up to half a cell further out; a full cell also absorbs the rounding of fp16 boxes."""
+from saom_ros.upsampling import HALF, Axis, Window, owners, upsample
 
 MAX_INSTANCES = 65535
 """Ids that fit the label map."""
-
-Window = tuple[slice, slice]
-"""Rows and columns of the image."""
 
 
 @dataclass
@@ -100,13 +91,10 @@ class _Canvas:
     ) -> None:
         self.masks = masks
         self.scores = scores.astype(np.float32)
-        self.rows = _Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
-        self.cols = _Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
-        self.owner = np.zeros((box.image_height, box.image_width), np.uint16)
-        self.best = np.zeros((box.image_height, box.image_width), np.float32)
+        self.rows = Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
+        self.cols = Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
         self.windows = [(self.rows.window(y0, y1), self.cols.window(x0, x1)) for x0, y0, x1, y1 in boxes.tolist()]
-        for k in range(len(masks)):
-            self._claim(k, self.windows[k])
+        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols)
         self.areas = np.zeros(len(masks), np.int64)
         self.boxes = np.zeros((len(masks), 4), np.float32)
         self._measure(range(len(masks)))
@@ -116,22 +104,22 @@ class _Canvas:
         for k in range(len(self.masks) - 1, -1, -1):
             if not 0 < self.areas[k] < min_area:
                 continue
-            freed = self._free(k)
+            freed = self._box_window(k)
+            self.areas[k] = 0
             heirs = [int(j) for j in np.flatnonzero(self.areas) if _overlap(self.windows[j], freed)]
-            # Pixels that kept their owner cannot change hands here: it has beaten all others before.
-            for j in heirs:
-                self._claim(j, _intersection(self.windows[j], freed))
+            self._inherit(k, freed, heirs)
             self._measure(heirs)
 
     def instances(self, class_ids: NDArray[np.integer]) -> Instances:
         """The masks that own pixels, numbered 1..N."""
         kept = np.flatnonzero(self.areas)
+        label_map = self.owner.astype(np.uint16)
         for number, k in enumerate(kept.tolist(), start=1):
             if number <= k:  # numbers fall and k ascends, so no mask is counted for another
-                pixels = self.owner[self._box_window(k)]
+                pixels = label_map[self._box_window(k)]
                 pixels -= np.multiply(pixels == k + 1, k + 1 - number, dtype=np.uint16)
         return Instances(
-            label_map=self.owner,
+            label_map=label_map,
             ids=np.arange(1, len(kept) + 1, dtype=np.int32),
             scores=self.scores[kept],
             boxes=self.boxes[kept],
@@ -139,29 +127,20 @@ class _Canvas:
             areas=self.areas[kept],
         )
 
-    def _claim(self, k: int, window: Window) -> None:
-        """Give mask k the pixels of `window` where it is above one half and beats their owner."""
-        rows, cols = window
-        if rows.start >= rows.stop or cols.start >= cols.stop:
-            return
-        value = _upsample(self.masks[k], self.rows, self.cols, rows, cols)
-        value *= value > HALF
-        value *= self.scores[k]
-        best, owner = self.best[window], self.owner[window]
-        wins = value > best
-        # Masks claim in ascending k, so the larger number is the later winner: maxima take a fifth of a masked copy's
-        # time.
-        np.maximum(best, value, out=best)
-        np.maximum(owner, np.multiply(wins, k + 1, dtype=np.uint16), out=owner)
-
-    def _free(self, k: int) -> Window:
-        """Take its pixels from mask k and return the window that holds them."""
-        window = self._box_window(k)
-        others = self.owner[window] != k + 1
-        self.owner[window] *= others
-        self.best[window] *= others
-        self.areas[k] = 0
-        return window
+    def _inherit(self, k: int, freed: Window, heirs: Sequence[int]) -> None:
+        """Give the pixels of mask k, which all lie in `freed`, to the best of the heirs, or to nobody."""
+        owner = np.zeros_like(self.owner[freed])
+        best = np.zeros(owner.shape, np.float32)
+        for j in heirs:
+            window = _intersection(self.windows[j], freed)
+            value = upsample(self.masks[j], self.rows, self.cols, *window)
+            value *= value > HALF
+            value *= self.scores[j]
+            inner = tuple(slice(w.start - f.start, w.stop - f.start) for w, f in zip(window, freed, strict=True))
+            wins = value > best[inner]
+            best[inner][wins], owner[inner][wins] = value[wins], j + 1
+        pixels = self.owner[freed]
+        pixels[:] = np.where(pixels == k + 1, owner, pixels)
 
     def _box_window(self, k: int) -> Window:
         x0, y0, x1, y1 = self.boxes[k].astype(int).tolist()
@@ -171,63 +150,14 @@ class _Canvas:
         """Count the pixels of each mask and find their box."""
         for k in masks:
             rows, cols = self.windows[k]
-            mine = self.owner[rows, cols] == k + 1
-            ys, xs = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
-            self.areas[k] = np.count_nonzero(mine)
-            if len(ys):
-                corners = cols.start + xs[0], rows.start + ys[0], cols.start + xs[-1] + 1, rows.start + ys[-1] + 1
-                self.boxes[k] = corners
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Bilinear interpolation from mask cells to image pixels along one axis."""
-
-    low: NDArray[np.intp]
-    """Per image pixel, the cell at or before its centre."""
-    high: NDArray[np.intp]
-    """Per image pixel, the cell after it."""
-    weight: NDArray[np.float32]
-    """Per image pixel, the weight of `high`."""
-    pixels_per_input: float
-    padding: float
-    """Input pixels added to both ends of a box."""
-
-    @classmethod
-    def of(cls, image: int, content: int, model_input: int, cells: int) -> _Axis:
-        stride = model_input / cells
-        # Half-pixel centres: image pixel i is centred at i + 0.5, cell j at (j + 0.5) * stride input pixels.
-        position = (np.arange(image) + 0.5) * (content / image) / stride - 0.5
-        # Cells centred in the padding know nothing of the image; at its edge the last cell inside goes on.
-        last = max(math.ceil(content / stride - 0.5) - 1, 0)
-        position = np.clip(position, 0, last)
-        low = position.astype(np.intp)
-        high = np.minimum(low + 1, last)
-        return cls(low, high, (position - low).astype(np.float32), image / content, BOX_PADDING_CELLS * stride)
-
-    def window(self, start: float, stop: float) -> slice:
-        """Image pixels that a box from `start` to `stop` (input pixels) may touch; empty for NaN and the like."""
-        if not (math.isfinite(start) and math.isfinite(stop) and start < stop):
-            return slice(0, 0)
-        first = math.floor((start - self.padding) * self.pixels_per_input)
-        end = math.ceil((stop + self.padding) * self.pixels_per_input)
-        return slice(min(max(first, 0), len(self.low)), min(max(end, 0), len(self.low)))
-
-
-def _upsample(mask: NDArray[np.uint8], rows: _Axis, cols: _Axis, y: slice, x: slice) -> NDArray[np.float32]:
-    """Mask values 0..255 at the image pixels of window `y`, `x`: float32."""
-    low_y, high_y = rows.low[y], rows.high[y]
-    first, end = int(low_y[0]), int(high_y[-1]) + 1
-    # Columns first: there are few cell rows, and whole rows are cheap to gather afterwards.
-    cells = mask[first:end].astype(np.float32)
-    left = cells[:, cols.low[x]]
-    stretched = left + (cells[:, cols.high[x]] - left) * cols.weight[x]
-    value = stretched[low_y - first]
-    below = stretched[high_y - first]
-    below -= value
-    below *= rows.weight[y, None]
-    value += below
-    return value
+            pixels = self.owner[rows, cols]
+            if not pixels.size:
+                continue
+            mine = (pixels == k + 1).view(np.uint8)
+            self.areas[k] = cv2.countNonZero(mine)
+            if self.areas[k]:
+                x, y, width, height = cv2.boundingRect(mine)
+                self.boxes[k] = cols.start + x, rows.start + y, cols.start + x + width, rows.start + y + height
 
 
 def _intersection(a: Window, b: Window) -> Window:

@@ -78,6 +78,15 @@ def test_probability_times_score_decides_not_the_score_alone():
     assert result.class_ids[result.label_map[16, 16] - 1] == 1
 
 
+def test_more_objects_than_a_byte_can_tell_apart():
+    box = Letterbox.fit(18 * 8, 18 * 8, 18 * 8, 18 * 8)
+    places = [(2 * row, 2 * col) for row in range(18) for col in range(18)]
+    masks = [rectangle(row, col, (36, 36)) for row, col in places]
+    result = paint_masks(masks, np.linspace(1.0, 0.5, len(places)), box)
+    centres = [result.label_map[4 * row + 2, 4 * col + 2] for row, col in places]
+    assert centres == result.ids.tolist() == list(range(1, 325))
+
+
 def test_pixels_at_or_below_one_half_belong_to_nobody():
     result = paint_masks([np.full((8, 8), 127)], [0.9], PLAIN, boxes=[[0, 0, 32, 32]])
     assert len(result) == 0
@@ -88,6 +97,9 @@ def test_a_mask_is_painted_inside_its_box_only():
     result = paint_masks([np.full((8, 8), 255)], [0.9], PLAIN, boxes=[[12, 12, 20, 20]])
     padded = [8, 8, 24, 24]  # one cell around the box, for the contour's sake
     assert result.boxes.tolist() == [padded]
+    inside = np.zeros((32, 32), bool)
+    inside[8:24, 8:24] = True
+    assert ((result.label_map == 1) == inside).all()
 
 
 def test_the_contour_may_run_half_a_cell_outside_the_box():
