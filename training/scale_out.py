@@ -28,6 +28,7 @@ _LOSSES_ALLOWED = 3
 """So many workers may be lost on one shard, or before their first; then the fault is hardly the node's."""
 _PATIENCE = 30.0
 """Seconds without any worker before the user hears about it."""
+_KNOCK_SECONDS = 10.0
 
 
 class _Shard(NamedTuple):
@@ -203,6 +204,7 @@ def _connect(address: str) -> Any:
     handler = signal.getsignal(signal.SIGTERM)
     packages = [str(Path(__file__).parent), str(Path(saom_ros.__file__).parent)]
     try:
+        _knock(address)
         ray.init(
             address=address,
             runtime_env={"py_modules": packages, "excludes": ["models", "sample", "__pycache__"]},
@@ -219,3 +221,13 @@ def _connect(address: str) -> Any:
         if main_thread and handler is not None:
             signal.signal(signal.SIGTERM, handler)
     return ray
+
+
+def _knock(address: str) -> None:
+    """Ray itself takes minutes to find out that nobody listens at host:port. Raises OSError or ValueError."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("expected auto, local or host:port")
+    socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -72,3 +74,46 @@ class DyingSimulator(StripedSimulator):
 
 def make_dying(job: Job) -> DyingSimulator:
     return DyingSimulator(job)
+
+
+class HangingSimulator(StripedSimulator):
+    """On one node of a cluster its second shard never ends, which gives a test the time to kill that node in it.
+
+    That one then makes the file `hanging`; the others wait for it before shard 4 is over.
+    """
+
+    def __init__(self, job: Job, hangs: bool, hanging: Path) -> None:
+        super().__init__(job)
+        self._hangs, self._hanging = hangs, hanging
+        self._shards: set[int] = set()
+
+    def frames(self, scene: int) -> Iterator[Frame]:
+        shard = scene // 10_000
+        self._shards.add(shard)
+        for number, frame in enumerate(super().frames(scene)):
+            yield frame
+            if self._hangs and len(self._shards) == 2 and number == 1:
+                self._hanging.touch()
+                time.sleep(120)
+            while not self._hangs and shard >= 4 and not self._hanging.exists():
+                time.sleep(0.02)
+
+
+def make_hanging(job: Job, node: str, hanging: Path) -> HangingSimulator:
+    import ray
+
+    return HangingSimulator(job, ray.get_runtime_context().get_node_id() == node, hanging)
+
+
+class FullDiskSimulator(StripedSimulator):
+    """Its process may write no more than 1 kB into a file from shard 1 on, which is how a full disk looks."""
+
+    def frames(self, scene: int) -> Iterator[Frame]:
+        if scene >= 10_000:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+        yield from super().frames(scene)
+
+
+def make_on_full_disk(job: Job) -> FullDiskSimulator:
+    return FullDiskSimulator(job)

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,11 +18,14 @@ from pathlib import Path
 import pytest
 import striped_simulator
 
+from saom_ros import __version__
 from saom_ros.errors import SaomError
+from training import collection
 from training.__main__ import main
 from training.collect import collect
 from training.job import Job
 from training.shards import read_shards
+from training.version import code_version
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
 ROOT = Path(__file__).parents[2]
@@ -121,6 +125,20 @@ def test_death_of_a_worker_is_reported_with_its_shard(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    with pytest.raises(SaomError, match=r"shard 1: cannot write shard .*000001\.tar: File too large; free space"):
+        collect(JOB, 12, 1, tmp_path, striped_simulator.make_on_full_disk)
+    assert [path.name for path in tmp_path.iterdir()] == ["stripes-000000.tar"]
+    assert len(list(read_shards(tmp_path))) == 5
+
+
+def test_corrupt_shard_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "stripes-000001.tar").write_bytes(b"half a shard")
+    with pytest.raises(SaomError, match=r"stripes-000001\.tar is broken: .*; delete it and collect again"):
+        collect(JOB, 12, 1, tmp_path, striped_simulator.make)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_skipped_scene_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     collect(Job("stripes", "train", 0, 32, 32, 12), 12, 1, tmp_path, striped_simulator.make)
     assert "skipped: scene 3: no stripes" in capsys.readouterr().err
@@ -133,6 +151,8 @@ def test_skipped_scene_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--frames", "5", "--workers", "-1"], "--workers -1 is too small"),
         (["--frames", "5", "--seed", "-1"], "--seed -1 is negative"),
         (["--frames", "5", "--width", "8"], "--width 8 is out of range"),
+        (["--frames", "5", "--height", "-384"], "--height -384 is out of range"),
+        (["--frames", "5", "--frames-per-shard", "0"], "--frames-per-shard 0 is too small"),
     ],
 )
 def test_bad_number_is_refused(
@@ -159,6 +179,23 @@ def test_folder_of_another_seed_or_size_is_refused(tmp_path: Path, capsys: pytes
     assert "holds frames with --seed 3, not 4" in capsys.readouterr().err
     assert main([*common, "--seed", "3", "--width", "640"]) == 2
     assert "holds frames with --width 512, not 640" in capsys.readouterr().err
+
+
+def test_folder_names_the_version_that_began_it_and_another_one_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("rooms", "train", 0, 32, 32, 5)
+    for version in ("1.0+abc", "1.0+abc", "1.1+def"):
+        monkeypatch.setattr(collection, "code_version", lambda version=version: version)
+        collection.claim(job, tmp_path)
+    assert json.loads((tmp_path / "collect.json").read_text()) == {**asdict(job), "version": "1.0+abc"}
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1
+    assert "was begun by 1.0+abc and goes on with 1.1+def" in warnings[0]
+
+
+def test_version_names_package_and_commit() -> None:
+    assert re.fullmatch(rf"{re.escape(__version__)}(\+[0-9a-f]+(\.dirty)?)?", code_version())
 
 
 def test_damaged_record_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
