@@ -19,6 +19,7 @@ from training.augmentation import Augmentation, augment_geometry, augment_look
 from training.embedding_cache import EmbeddingCache
 from training.frame_store import UNKNOWN_CLASS_ID, FrameStore
 from training.prompts import (
+    NOT_ASKED,
     Assignment,
     PromptSampling,
     assign_grid_points,
@@ -159,7 +160,14 @@ class TrainingBatches(torch.utils.data.IterableDataset):
 
 
 def collate(samples: Sequence[dict[str, NDArray]]) -> Batch:
-    """Stack the fields of samples (see ``Batch``, images as (h, w, 3)); class tables are filled up to the longest."""
+    """Stack the fields of samples (see ``Batch``, images as (h, w, 3)).
+
+    Class tables are filled up to the longest; columns of points that no sample asks are left out.
+    """
+    longest = max(int((sample["point_ids"] != NOT_ASKED).sum()) for sample in samples)
+    for sample in samples:
+        for name in {"points", "point_ids", "part_ids"} & sample.keys():
+            sample[name] = sample[name][: max(longest, 1)]
     ids = max(len(sample["classes"]) for sample in samples)
     for sample in samples:
         missing = ids - len(sample["classes"])

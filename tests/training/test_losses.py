@@ -38,6 +38,14 @@ def test_small_objects_weigh_as_much_as_large_ones():
     assert 0.3 < ratio < 5
 
 
+def test_the_focal_loss_is_the_published_one():
+    """alpha 0.25 and gamma 2 at probability 0.5: positives 0.25 x 0.25 x ln 2, negatives three times that."""
+    target = torch.zeros(1, 1, 2, 2)
+    target[..., 0, 0] = 1
+    expected = (0.25 + 3 * 0.75) * 0.25 * torch.log(torch.tensor(2.0)) / 4
+    assert losses.mask_focal(torch.zeros(1, 1, 2, 2), target).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_boxes_of_masks_are_exclusive_and_in_pixels():
     assert losses.boxes_of_masks(MASK, 4).tolist() == [[[8.0, 8.0, 24.0, 24.0]]]
     assert losses.boxes_of_masks(torch.zeros_like(MASK), 4).tolist() == [[[0.0, 0.0, 0.0, 0.0]]]

@@ -1,16 +1,21 @@
 """Grid prompts and nearest-neighbour assignment."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saom_ros.letterbox import Letterbox, grid_points
+from training.dataset import Prompting
 from training.prompts import (
+    NOT_ASKED,
     PromptSampling,
     assign_grid_points,
+    assign_prompts,
     depth_inside,
     labels_at,
     objectness_target,
+    sample_ambiguous,
     sample_prompts,
 )
 
@@ -110,3 +115,117 @@ def test_a_frame_that_is_one_single_object_or_empty_still_gives_prompts():
         assignment = assign_grid_points(instances, grid)
         _, ids = sample_prompts(assignment, instances, grid, PromptSampling(), np.random.default_rng(0))
         assert set(ids.tolist()) == {value}
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_all_points_of_the_grid_that_inference_uses_can_be_assigned(side):
+    """A prior in 224 px coordinates against a grid in 1024 px ones would reach 49 of 1024 points only."""
+    box = Letterbox.fit(224, 224, 256, 256)
+    grid = Prompting(PromptSampling(), 16, (side, side)).grid_of(box)
+    np.testing.assert_array_equal(grid, grid_points(side, side, box))
+    cells = np.arange(1, side * side + 1).reshape(side, side)
+    instances = np.kron(cells, np.ones((256 // side, 256 // side), int)).astype(np.uint16)
+    np.testing.assert_array_equal(assign_grid_points(instances, grid).points, grid)
+
+
+def test_the_grid_has_one_point_per_embedding_cell_unless_it_is_configured():
+    box = Letterbox.fit(64, 96, 64, 96)
+    np.testing.assert_array_equal(Prompting(PromptSampling(), 8).grid_of(box), whole_grid(64, 96))
+
+
+def thin_ring():
+    """A square frame of 3 px thickness around (28, 28), whose pole lies left of its middle."""
+    instances = square(top=17, left=17, size=22, label=1)
+    instances[20:36, 20:36] = 0
+    return instances
+
+
+def test_as_published_the_nearest_grid_point_is_taken_whatever_it_lies_on():
+    grid = whole_grid(64, 64)
+    anywhere = assign_grid_points(thin_ring(), grid, inside=False)
+    assert anywhere.on_grid.all()
+    assert labels_at(thin_ring(), anywhere.points).tolist() == [0]
+    inside = assign_grid_points(thin_ring(), grid)
+    assert labels_at(thin_ring(), inside.points).tolist() == [1]
+
+
+def test_the_prior_lies_on_the_object_itself_not_on_one_that_looks_alike():
+    instances = square(top=2, left=2, size=20, label=1) + square(top=40, left=40, size=20, label=2)
+    sampling = PromptSampling(assignment="centre")
+    points = assign_prompts(instances, whole_grid(64, 64), sampling, np.random.default_rng(0)).points
+    assert np.abs(points - [[12, 12], [50, 50]]).max() <= 1
+
+
+def test_a_random_assignment_takes_any_visible_pixel():
+    random, sampling = np.random.default_rng(0), PromptSampling(assignment="random")
+    drawn = np.stack([assign_prompts(square(), whole_grid(64, 64), sampling, random).points[0] for _ in range(200)])
+    assert (labels_at(square(), drawn) == 3).all()
+    assert np.ptp(drawn, axis=0).min() > 20
+
+
+def asked(instances, sampling, seed=0):
+    grid, random = whole_grid(*instances.shape), np.random.default_rng(seed)
+    return sample_prompts(assign_prompts(instances, grid, sampling, random), instances, grid, sampling, random)
+
+
+def test_extra_points_can_be_other_grid_points_of_the_object():
+    points, ids = asked(square(), PromptSampling(objects=40, background=0, extra="grid"))
+    assert (ids == 3).all()
+    assert (labels_at(square(), points) == 3).all()
+    grid = {tuple(point) for point in whole_grid(64, 64).tolist()}
+    found = {tuple(point) for point in points.tolist()}
+    assert found <= grid
+    assert len(found) == 9
+
+
+def test_extra_points_of_an_object_between_grid_points_are_its_pixels():
+    between = square(top=17, left=17, size=2)
+    points, _ = asked(between, PromptSampling(objects=10, background=0, min_area=1, extra="grid"))
+    assert (labels_at(between, points) == 3).all()
+
+
+def test_without_extra_points_each_object_is_asked_once():
+    instances = square() + square(top=44, left=44, size=12, label=5)
+    points, ids = asked(instances, PromptSampling(objects=6, background=2, extra="none"))
+    assert sorted(ids.tolist()) == [NOT_ASKED] * 4 + [0, 0, 3, 5]
+    known = ids != NOT_ASKED
+    assert (labels_at(instances, points)[known] == ids[known]).all()
+
+
+def test_background_is_not_asked_where_none_is_wanted():
+    for extra in ("pixels", "grid", "none"):
+        sampling = PromptSampling(objects=6, background=0, extra=extra)
+        assert 0 not in asked(square(), sampling)[1]
+        assert set(asked(np.zeros((64, 64), np.uint16), sampling)[1].tolist()) == {NOT_ASKED}
+
+
+def two_part_object():
+    """Object 3 of a left part 11 and a right part 12, half as wide."""
+    instances, parts = square(), square(label=11)
+    parts[16:40, 32:40] = 12
+    return instances, parts
+
+
+def test_ambiguous_points_lie_on_their_part_or_whole_and_both_are_drawn():
+    instances, parts = two_part_object()
+    sampling = PromptSampling(objects=60)
+    points, ids, part_ids = sample_ambiguous(instances, parts, sampling, np.random.default_rng(0))
+    assert set(ids.tolist()) == {3}
+    assert set(part_ids.tolist()) == {0, 11, 12}
+    assert 15 < (part_ids == 0).sum() < 45
+    of_part = part_ids > 0
+    assert (labels_at(parts, points)[of_part] == part_ids[of_part]).all()
+    assert (labels_at(instances, points) == ids).all()
+
+
+def test_parts_below_the_smallest_area_are_no_targets():
+    instances, parts = two_part_object()
+    sampling = PromptSampling(objects=40, min_area=24 * 8 + 1)
+    assert set(sample_ambiguous(instances, parts, sampling, np.random.default_rng(0))[2].tolist()) == {0, 11}
+
+
+def test_a_frame_without_objects_asks_nothing_ambiguous():
+    nothing = np.zeros((64, 64), np.uint16)
+    points, ids, _ = sample_ambiguous(nothing, nothing, PromptSampling(objects=3), np.random.default_rng(0))
+    assert points.shape == (3, 2)
+    assert ids.tolist() == [NOT_ASKED] * 3
