@@ -1,4 +1,8 @@
-"""rclpy names and habits that differ between Humble and later distributions; everything else imports them from here."""
+"""rclpy names and habits that differ between distributions; everything else imports them from here.
+
+Jazzy and Kilted run in the tests (`make test`, `make test-kilted`). What is here for Humble was written after its
+sources and documentation and never ran on it.
+"""
 
 from __future__ import annotations
 
