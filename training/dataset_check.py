@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from training.classes import CLASSES_FILE, UNKNOWN_CLASS, class_names
+from training.classes import CLASSES_FILE, UNKNOWN_CLASS, class_names, held_out_classes
 from training.collection import RECORD_NAME
 from training.job import Job
 from training.shards import Sample, decode_sample, list_shards, read_members
 from training.simulators.base import FRAME_SCHEMA
+from training.simulators.rooms.frequencies import FREQUENCIES_FILE, too_rare
 from training.storage import Place
 
 _MEMBERS = frozenset({"rgb.jpg", "rgb.png", "instances.png", "parts.png", "depth.png", "json"})
@@ -39,6 +40,10 @@ class FolderCheck:
     samples: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     """Problems by file name."""
+    _frames: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Readable samples by simulator and split."""
+    _classes: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Objects by class, by simulator and split."""
     _keys: dict[str, str] = field(default_factory=dict)
     """Sample key -> file name of the shard that holds it."""
 
@@ -60,6 +65,8 @@ class FolderCheck:
         if job:
             for problem in _record_problems(job, sizes):
                 yield self._report(self.folder / RECORD_NAME, problem)
+        for problem in self._frequency_problems():
+            yield self._report(self.folder, problem)
 
     def _check_shard(self, path: Place, job: Job | None) -> Iterator[str | None]:
         try:
@@ -95,9 +102,28 @@ class FolderCheck:
         except SaomError as error:
             yield _without_place(str(error), path).removeprefix(f"sample {key} ")
             return
-        yield from sample_problems(sample)
+        problems = list(sample_problems(sample))
+        yield from problems
+        if not problems:
+            self._count(sample)
         if job:
             yield from _job_problems(sample, number, path, job)
+
+    def _count(self, sample: Sample) -> None:
+        origin = (str(sample.meta.get("simulator")), str(sample.meta.get("split")))
+        self._frames[origin] += 1
+        self._classes[origin].update(entry["class"] for entry in sample.meta["objects"])
+
+    def _frequency_problems(self) -> Iterator[str]:
+        """Classes that rooms are to show more often; other simulators have no such configuration."""
+        for (simulator, split), frames in self._frames.items():
+            if simulator == "rooms":
+                counts = self._classes[simulator, split]
+                for name, least in too_rare(counts, frames, split).items():
+                    yield (
+                        f"shows {counts[name]} objects of class {name} in {frames} frames of the {split} split; "
+                        f"{FREQUENCIES_FILE.name} expects {least:.0f}: is it still placed?"
+                    )
 
     def _report(self, path: Place, problem: str) -> str:
         self.broken[path.name] += 1
@@ -113,6 +139,8 @@ def sample_problems(sample: Sample) -> Iterator[str]:
     if meta.get("schema") != FRAME_SCHEMA:
         yield f"has schema {meta.get('schema')!r} in its json; this version reads {FRAME_SCHEMA}"
     yield from _object_problems(meta.get("objects"), sample.instances)
+    if meta.get("simulator") == "rooms" and meta.get("split") != "test":
+        yield from _held_out_problems(meta)
     if sample.parts is not None:
         yield from _part_problems(meta.get("part_to_object"), sample.parts, sample.instances)
     intrinsics = meta.get("intrinsics")
@@ -143,6 +171,14 @@ def _object_problems(objects: Any, instances: NDArray[np.uint16]) -> Iterator[st
             yield f"has object {entry['id']} of class {entry.get('class')!r}, which {CLASSES_FILE.name} does not list"
 
 
+def _held_out_problems(meta: Mapping[str, Any]) -> Iterator[str]:
+    """Classes that a model must not see before it is tested on them."""
+    entries = meta.get("objects")
+    shown = {entry.get("class") for entry in entries if isinstance(entry, dict)} if isinstance(entries, list) else set()
+    for name in sorted(held_out_classes() & shown):
+        yield f"shows the held-out class {name} in the {meta.get('split')} split; collect it again"
+
+
 def _part_problems(part_to_object: Any, parts: NDArray[np.uint16], instances: NDArray[np.uint16]) -> Iterator[str]:
     """Parts lie inside the object that the json gives them to."""
     try:
@@ -164,9 +200,8 @@ def _read_record(folder: Place) -> tuple[Job | None, str | None]:
         return None, None
     try:
         held = json.loads(path.read_text())
-        return Job(**{entry.name: held[entry.name] for entry in fields(Job)}), None
-    except KeyError as error:
-        return None, f"lacks {error}"
+        # A record that was written before a field came to be has its default.
+        return Job(**{entry.name: held[entry.name] for entry in fields(Job) if entry.name in held}), None
     except (OSError, ValueError, TypeError) as error:
         return None, f"is damaged: {error}"
 

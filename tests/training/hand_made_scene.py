@@ -36,7 +36,7 @@ def cube(centre: tuple[float, float, float], half: float, color: tuple[float, fl
 def scene(objects: list[SceneObject]) -> Scene:
     grey = np.full(3, 0.6)
     walls = cube((0, 0, HALF), HALF, (0.6, 0.6, 0.6))
-    return Scene(0, "hand-made", (HALF, HALF, 2 * HALF), objects, [walls], None, grey, grey, grey)
+    return Scene("hand-made", (HALF, HALF, 2 * HALF), objects, [walls], None, grey, grey, grey)
 
 
 def box_object(

@@ -1,49 +1,21 @@
-"""Scenes of the rooms simulator: same seed, same scene; every class occurs; everything stands on something."""
+"""Solids, objects and scenes of the rooms simulator: closed and sound; same seed, same scene."""
 
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from any_texture import AnyTexture, palette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.simulators.rooms import furniture, furniture_wall, mesh
-from training.simulators.rooms.layout import ALL_CATEGORIES, build_scene
-from training.simulators.rooms.materials import Palette
-from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS, THEMES
-from training.simulators.rooms.scene import Mesh, Scene, SceneError, SceneObject, scene_seed
-from training.simulators.rooms.settle import penetration, quaternion, rotation_from_quaternion, settle
+from training.simulators.rooms.layout import build_scene
+from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS
+from training.simulators.rooms.scene import Mesh, Scene, scene_seed
 
-CLASSES = yaml.safe_load((Path(__file__).parents[2] / "training" / "classes.yaml").read_text())
 BUILDERS = SMALL_OBJECTS | furniture.BUILDERS | furniture_wall.BUILDERS
-SCENES = 20
-
-
-class AnyTexture(dict):
-    """A texture bank that has one layer of every kind asked for."""
-
-    def __missing__(self, kind: str) -> list[int]:
-        self[kind] = [len(self)]
-        return self[kind]
-
-
-def palette(seed: int = 0) -> Palette:
-    return Palette(np.random.default_rng(seed), AnyTexture())
-
-
-@pytest.fixture(scope="module")
-def scenes() -> list[Scene]:
-    built = []
-    for index in range(SCENES):
-        try:
-            built.append(build_scene(scene_seed("train", 5, index), AnyTexture()))
-        except SceneError:
-            continue
-    return built
 
 
 def signed_volume(solid: Mesh) -> float:
@@ -97,13 +69,6 @@ def test_placing_a_solid_keeps_it_closed_and_scales_its_volume(
     np.testing.assert_allclose(np.linalg.norm(placed.normals, axis=1), 1, atol=1e-4)
 
 
-@given(st.tuples(*[st.floats(-180, 180)] * 3))
-@settings(max_examples=30, deadline=None)
-def test_quaternions_give_back_their_rotation(angles: tuple[float, float, float]) -> None:
-    turn = mesh.rotation("x", angles[0]) @ mesh.rotation("y", angles[1]) @ mesh.rotation("z", angles[2])
-    np.testing.assert_allclose(rotation_from_quaternion(np.array(quaternion(turn))), turn, atol=1e-6)
-
-
 # Objects
 
 
@@ -122,16 +87,6 @@ def test_an_object_is_sound(category: str) -> None:
             assert part.material.row().shape == (16,)
 
 
-@pytest.mark.parametrize("category", sorted(SMALL_OBJECTS))
-def test_a_small_object_stands_on_its_colliders(category: str) -> None:
-    model = SMALL_OBJECTS[category](palette(1))
-    alone = SceneObject(category, model.parts, np.array([0, 0, 0.001]), np.eye(3), False, colliders=model.colliders)
-    depth, _ = penetration([], [alone], (1.0, 1.0, 2.0))
-    assert depth[0] < 0.006
-    sunk = SceneObject(category, model.parts, np.array([0, 0, -0.013]), np.eye(3), False, colliders=model.colliders)
-    assert penetration([], [sunk], (1.0, 1.0, 2.0))[1][0], "the lowest collider lies more than 13 mm above the mesh"
-
-
 def test_most_objects_have_several_parts() -> None:
     counts = [len(builder(palette()).parts) for builder in BUILDERS.values()]
     assert min(counts) >= 1
@@ -144,52 +99,6 @@ def test_colors_and_roughness_stay_in_range() -> None:
             row = part.material.row()
             assert (row[[0, 1, 2, 4, 5, 6, 8, 9]] >= 0).all()
             assert (row[[0, 1, 2, 4, 5, 6, 8, 9]] <= 1).all()
-
-
-# Classes
-
-
-def test_every_class_that_can_be_placed_is_listed_once() -> None:
-    assert set(ALL_CATEGORIES) <= set(CLASSES["classes"])
-    assert len(set(CLASSES["classes"])) == len(CLASSES["classes"])
-
-
-def test_held_out_classes_can_be_placed() -> None:
-    assert 4 <= len(CLASSES["held_out_classes"]) <= 6
-    assert set(CLASSES["held_out_classes"]) <= set(ALL_CATEGORIES)
-
-
-def test_themes_name_existing_objects_and_reach_all_of_them() -> None:
-    named = {name for theme in THEMES.values() for name in theme}
-    assert named <= set(SMALL_OBJECTS)
-    assert set(SMALL_OBJECTS) <= named
-
-
-def test_scenes_show_furniture_and_objects_of_every_sort(scenes: list[Scene]) -> None:
-    seen = Counter(item.category for scene in scenes for item in scene.objects)
-    for required in (
-        "Chair",
-        "Cabinet",
-        "Shelf",
-        "DiningTable",
-        "Sofa",
-        "Bed",
-        "Window",
-        "Curtains",
-        "Door",
-        "Rug",
-        "Painting",
-    ):
-        assert seen[required], f"no {required} in {len(scenes)} scenes: placement may be broken"
-    assert len(seen) > 0.7 * len(ALL_CATEGORIES)
-    assert seen.most_common(1)[0][1] < 0.12 * sum(seen.values()), f"{seen.most_common(1)} dominate"
-
-
-def test_excluded_classes_never_occur() -> None:
-    exclude = frozenset(CLASSES["held_out_classes"]) | {"Book", "Chair", "Bowl"}
-    for index in range(3):
-        scene = build_scene(scene_seed("train", 6, index), AnyTexture(), exclude)
-        assert not exclude & {item.category for item in scene.objects}
 
 
 # Scenes
@@ -222,18 +131,6 @@ def test_a_wrong_split_or_number_is_refused(arguments: tuple[str, int, int]) -> 
         scene_seed(*arguments)
 
 
-def test_small_objects_rest_on_something_and_do_not_interpenetrate(scenes: list[Scene]) -> None:
-    depths = []
-    for scene in scenes:
-        fixed = [item for item in scene.objects if item.furniture]
-        loose = [item for item in scene.objects if not item.furniture]
-        depth, touching = penetration(fixed, loose, scene.half_size)
-        assert touching.all()
-        depths.append(depth)
-    assert np.quantile(np.concatenate(depths), 0.99) < 0.001
-    assert np.concatenate(depths).max() < 0.004
-
-
 def test_furniture_stays_inside_the_room(scenes: list[Scene]) -> None:
     for scene in scenes:
         limit = np.array(scene.half_size[:2]) + 0.06
@@ -256,18 +153,4 @@ def test_places_of_interest_carry_objects(scenes: list[Scene]) -> None:
 def test_both_rooms_and_tabletops_are_made(scenes: list[Scene]) -> None:
     kinds = Counter(scene.kind for scene in scenes)
     assert kinds["tabletop"] >= 3
-    assert len(kinds) >= 4
-
-
-def test_an_object_in_the_air_falls_to_the_floor() -> None:
-    model = SMALL_OBJECTS["Can"](palette())
-    can = SceneObject("Can", model.parts, np.array([0.1, 0.2, 0.4]), np.eye(3), False, colliders=model.colliders)
-    (resting,) = settle([], [can], (1.0, 1.0, 2.0))
-    assert resting.position[2] == pytest.approx(0, abs=0.001)
-    assert resting.position[:2] == pytest.approx([0.1, 0.2], abs=0.01)
-
-
-def test_an_object_outside_the_room_is_taken_out() -> None:
-    model = SMALL_OBJECTS["Can"](palette())
-    can = SceneObject("Can", model.parts, np.array([3.0, 0, 0.1]), np.eye(3), False, colliders=model.colliders)
-    assert settle([], [can], (1.0, 1.0, 2.0)) == []
+    assert len(kinds) >= 3

@@ -309,18 +309,8 @@ class Clutter:
         center = _center(model, turn)
         offset = np.array([x - center[0], y - center[1], z])
         self._seen[model.category] = self._seen.get(model.category, 0) + 1
-        self.loose.append(
-            SceneObject(
-                model.category,
-                model.parts,
-                surface.origin + surface.rotation @ offset,
-                surface.rotation @ turn,
-                furniture=False,
-                casts_shadow=model.casts_shadow,
-                light=model.light,
-                colliders=model.colliders,
-            )
-        )
+        at, turned = surface.origin + surface.rotation @ offset, surface.rotation @ turn
+        self.loose.append(model.placed(at, turned, furniture=False))
 
 
 def _turned(model: ObjectModel, turn: NDArray) -> tuple[NDArray, NDArray]:

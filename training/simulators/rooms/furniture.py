@@ -418,16 +418,16 @@ def bed(paint: Palette) -> ObjectModel:
     model.add(box(w, d - 0.01, (h - 0.27) / 2, 0.05), paint.plain(WHITE, 0.95), (0, -0.01, (h + 0.27) / 2))
     middle, cover = (h + 0.26) / 2, rng.uniform(0.5, 0.8)
     spread = (h - 0.24) / 2
-    model.add(
-        box(w + 0.015, d * cover, spread + 0.012, 0.04), paint.fabric(scale=0.5), (0, -d + d * cover - 0.012, middle)
-    )
+    layers = [(0.015, cover, 0.012, -d + d * cover - 0.012)]
     if paint.chance(0.6):
-        fold = (0, -d + d * cover * 1.75, middle)
-        model.add(box(w + 0.02, d * 0.15, spread + 0.018, 0.04), paint.fabric(scale=0.3), fold)
+        layers.append((0.02, 0.15, 0.018, -d + d * cover * 1.75))
     if paint.chance(0.4):
-        model.add(box(w + 0.025, d * 0.2, spread + 0.024, 0.03), paint.fabric(), (0, -d * 0.75, middle))
+        layers.append((0.025, 0.2, 0.024, -d * 0.75))
+    for wider, long, thick, y in layers:
+        half = (w + wider, d * long, spread + thick)
+        model.add(box(*half, 0.04), paint.fabric(scale=0.5), (0, y, middle)).solid_box(*half, (0, y, middle))
     top = middle + spread
-    model.solid_box(w + 0.02, d, (top + 0.01) / 2, (0, 0, (top + 0.01) / 2))
+    model.solid_box(w + 0.02, d, h / 2, (0, 0, h / 2))
     model.solid_box(w + 0.03, 0.03, 0.5, (0, d + 0.02, 0.5))
     model.surfaces.append(Surface(0, d * 0.68, w * 0.85, 0.24, top + 0.01, 0.7))
     model.surfaces.append(Surface(0, -d * 0.2, w * 0.85, d * 0.55, top + 0.024, 0.7))
@@ -605,6 +605,28 @@ def floor_lamp(paint: Palette) -> ObjectModel:
     return lamp(paint, "FloorLamp", height=paint.rng.uniform(1.3, 1.6), foot=0.15)
 
 
+def safe(paint: Palette) -> ObjectModel:
+    """Steel cabinet on the floor with a door, a dial or keypad and a handle."""
+    rng = paint.rng
+    model = ObjectModel("Safe")
+    w, d, h = rng.uniform(0.16, 0.26), rng.uniform(0.15, 0.24), rng.uniform(0.3, 0.6)
+    steel = paint.plain(rng.uniform(0.08, 0.45) * np.ones(3), 0.4) if paint.chance(0.7) else paint.metal()
+    model.add(box(w, d, h / 2, 0.006), steel, (0, 0, h / 2)).solid_box(w, d + 0.014, h / 2, (0, 0, h / 2))
+    model.add(box(w * 0.88, 0.008, h * 0.43, 0.004), steel, (0, -d - 0.006, h / 2))
+    chrome = paint.metal()
+    if paint.chance(0.5):
+        dial = lathe([(0.04, 0), (0.04, 0.008), (0.025, 0.012), (0.022, 0.03), (0, 0.031)], 24)
+        model.add(dial, chrome, (0, -d - 0.013, h * 0.62), FACE_FRONT)
+    else:
+        keys = [place(box(0.009, 0.003, 0.009, 0.002), (0.025 * (i % 3 - 1), 0, 0.025 * (i // 3))) for i in range(12)]
+        model.add(box(0.045, 0.004, 0.06, 0.003), paint.black(), (0, -d - 0.016, h * 0.62))
+        model.add(merge(keys), paint.plastic(), (0, -d - 0.021, h * 0.62 - 0.037))
+    model.add(box(0.05, 0.008, 0.009, 0.004), chrome, (w * 0.4, -d - 0.03, h * 0.4))
+    model.add(cylinder(0.008, 0, 0.022, 10), chrome, (w * 0.4, -d - 0.01, h * 0.4), FACE_FRONT)
+    model.surfaces.append(Surface(0, 0, w * 0.9, d * 0.9, h))
+    return model
+
+
 def radiator(paint: Palette) -> ObjectModel:
     """Row of fins with tubes and a valve."""
     rng = paint.rng
@@ -677,4 +699,5 @@ BUILDERS: dict[str, Builder] = {
     "FloorLamp": floor_lamp,
     "Radiator": radiator,
     "Fan": fan,
+    "Safe": safe,
 }

@@ -27,6 +27,11 @@ from training.simulators.rooms.objects import Builder, ObjectModel, Surface
 from training.simulators.rooms.objects_office import FACE_FRONT
 from training.simulators.rooms.scene import Material, PointLight
 
+RAIL_REACH, RAIL_RADIUS = 0.06, 0.008
+"""m from the wall to the middle of a towel rail, and the rail's radius."""
+ROLL_REACH = 0.07
+"""m from the wall to the middle of a roll of toilet paper."""
+
 
 def rug(paint: Palette) -> ObjectModel:
     """Rectangular or round rug with a border, perhaps fringes."""
@@ -138,7 +143,7 @@ def window(paint: Palette, w: float, h: float) -> ObjectModel:
     if paint.chance(0.5):
         model.add(box(w, 0.02, 0.014, 0.004), frame, (0, 0, rng.uniform(-0.3, 0.4) * h))
     model.add(box(w, 0.001, h, 0.0005, True), paint.printed("sky", 0.15, rng.uniform(1.0, 5.0)), (0, 0.03, 0))
-    return model.add(box(w + 0.06, 0.07, 0.012, 0.004), frame, (0, -0.05, -h - 0.035))
+    return model.add(box(w + 0.06, 0.05, 0.012, 0.004), frame, (0, -0.01, -h - 0.035))
 
 
 def curtain(paint: Palette, drop: float) -> ObjectModel:
@@ -171,6 +176,75 @@ def blinds(paint: Palette, w: float, drop: float) -> ObjectModel:
     )
     cords = [place(cylinder(0.0012, -length, 0, 5), (x * w, -0.012, 0)) for x in (-0.7, 0.7)]
     return model.add(merge(cords), paint.plain())
+
+
+def towel_holder(paint: Palette, w: float) -> ObjectModel:
+    """Rail of half width w on two posts; a towel may hang over it. The origin is the middle of the rail's wall side."""
+    model = ObjectModel("TowelHolder")
+    steel = paint.metal() if paint.chance(0.8) else paint.wood()
+    model.add(tube([(-w, -RAIL_REACH, 0), (w, -RAIL_REACH, 0)], RAIL_RADIUS, 10), steel)
+    for side in (-1, 1):
+        model.add(tube([(side * w * 0.97, 0, 0), (side * w * 0.97, -RAIL_REACH, 0)], 0.007, 8), steel)
+        model.add(disc(0.022, 0, 0.006, 16), steel, (side * w * 0.97, 0, 0), FACE_FRONT)
+    return model.solid_rod(RAIL_RADIUS, (-w, -RAIL_REACH, 0), (w, -RAIL_REACH, 0))
+
+
+def hanging_towel(paint: Palette, w: float) -> ObjectModel:
+    """Towel of half width w over a rail, whose middle is the origin of both."""
+    rng = paint.rng
+    model = ObjectModel("Cloth")
+    front, back, r = rng.uniform(0.25, 0.5), rng.uniform(0.1, 0.25), RAIL_RADIUS + 0.0045
+    over = [(r * np.cos(angle), r * np.sin(angle)) for angle in np.linspace(0, np.pi, 7)]
+    profile = np.array(
+        [(r + 0.006, -back), (r + 0.002, -back / 2), *over, (-r - 0.004, -front / 2), (-r - 0.01, -front)]
+    )
+    x = np.linspace(w, -w, 12)
+    ripple = (
+        0.004 * np.sin(x / w * rng.uniform(3, 8) + rng.uniform(0, 6))[:, None] * np.clip(-profile[:, 1], 0, 0.2) * 5
+    )
+    points = np.empty((len(x), len(profile), 3))
+    points[..., 0] = x[:, None]
+    points[..., 1] = profile[:, 0] - RAIL_REACH + ripple
+    points[..., 2] = profile[:, 1]
+    return model.add(sheet_through(points, 0.004), paint.fabric(scale=0.2))
+
+
+def toilet_paper_hanger(paint: Palette) -> ObjectModel:
+    """Plate at the wall with an arm, perhaps a lid; the origin is the middle of the plate's back. A roll on the arm is
+    an object of its own."""
+    model = ObjectModel("ToiletPaperHanger")
+    steel = paint.metal()
+    model.add(box(0.03, 0.004, 0.03, 0.003), steel, (-0.075, -0.004, 0))
+    model.add(tube([(-0.075, 0, 0), (-0.075, -ROLL_REACH, 0), (0.07, -ROLL_REACH, 0)], 0.006, 8), steel)
+    if paint.chance(0.4):
+        model.add(box(0.065, 0.045, 0.002, 0.001), steel, (0, -0.045, 0.062))
+        model.add(box(0.065, 0.002, 0.03, 0.001), steel, (0, -0.002, 0.034))
+    return model.solid_box(0.085, 0.06, 0.06, (0, -0.06, 0))
+
+
+def hanging_roll(paint: Palette) -> ObjectModel:
+    """Toilet paper on the arm of its hanger, whose origin it shares, with a loose end."""
+    rng = paint.rng
+    model = ObjectModel("ToiletPaper")
+    paper = paint.plain(WHITE * rng.uniform(0.75, 1.0), 0.95)
+    radius, half = rng.uniform(0.03, 0.055), 0.05
+    ring_profile = [(0.02, -half), (radius, -half), (radius, half), (0.02, half), (0.02, -half)]
+    at = (0, -ROLL_REACH, -0.013)
+    model.add(lathe(ring_profile, 28), paper, at, rotation("y", 90))
+    end = rng.uniform(0.03, 0.12)
+    return model.add(box(half, 0.0006, end / 2, 0.0003), paper, (0, at[1] - radius - 0.0004, at[2] - end / 2))
+
+
+def shower_curtain(paint: Palette, w: float, drop: float) -> ObjectModel:
+    """Curtain with its rod along a bathtub of half length w; the origin is the middle of the rod."""
+    rng = paint.rng
+    model = ObjectModel("ShowerCurtain")
+    left, right = (-w, rng.uniform(-0.4, 0.9) * w) if paint.chance(0.5) else (rng.uniform(-0.9, 0.4) * w, w)
+    x, z = np.meshgrid(np.linspace(left, right, 60), np.linspace(-0.02, -drop, 5), indexing="ij")
+    y = 0.02 * np.sin((x - left) / (right - left) * rng.uniform(25, 50) + rng.uniform(0, 6))
+    cloth = paint.fabric(scale=0.5) if paint.chance(0.6) else paint.plastic()
+    model.add(sheet_through(np.stack([x, y, z], -1), 0.002), cloth)
+    return model.add(tube([(-w * 1.05, 0, 0), (w * 1.05, 0, 0)], 0.011, 8), paint.metal())
 
 
 def door(paint: Palette) -> ObjectModel:
@@ -230,6 +304,9 @@ def _frame(model: ObjectModel, w: float, h: float, border: float, thick: float, 
 
 BUILDERS: dict[str, Builder] = {
     "Rug": rug,
+    "TowelHolder": partial(towel_holder, w=0.25),
+    "ToiletPaperHanger": toilet_paper_hanger,
+    "ShowerCurtain": partial(shower_curtain, w=0.8, drop=1.6),
     "Painting": partial(picture, category="Painting"),
     "Mirror": partial(picture, category="Mirror"),
     "Poster": poster,

@@ -12,7 +12,7 @@ from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.materials import Palette
 from training.simulators.rooms.mesh import rotation
 from training.simulators.rooms.objects import ObjectModel
-from training.simulators.rooms.objects_catalogue import ROOM_THEMES, SMALL_OBJECTS, THEMES
+from training.simulators.rooms.objects_catalogue import ROOM_THEMES, THEMES
 from training.simulators.rooms.objects_home import basket
 from training.simulators.rooms.scene import Focus, Scene, SceneError, SceneObject, Window
 from training.simulators.rooms.settle import settle
@@ -24,7 +24,7 @@ ROOM_PIECES: dict[str, list[str]] = {
     "kitchen": ["CounterTop", "CounterTop", "Fridge", "Stove", "Dishwasher", "Shelf", "Cabinet", "WashingMachine"],
     "living": ["Sofa", "ArmChair", "TVStand", "Shelf", "Cabinet", "SideTable", "Ottoman", "Radiator"],
     "bedroom": ["Bed", "Dresser", "Wardrobe", "SideTable", "Desk", "Shelf", "Ottoman", "Bench"],
-    "office": ["Desk", "Desk", "Shelf", "Shelf", "Cabinet", "Dresser", "Radiator"],
+    "office": ["Desk", "Desk", "Shelf", "Shelf", "Cabinet", "Dresser", "Radiator", "Safe"],
     "bathroom": ["Bathtub", "Toilet", "Sink", "Cabinet", "WashingMachine", "Shelf", "Stool", "Radiator"],
 }
 """What stands along the walls of a room, the first four nearly always."""
@@ -38,6 +38,12 @@ THEME_OF = {
     "Toilet": ("bathroom",),
     "CoffeeTable": ("living", "dining", "living"),
 }
+LARGE_FIRST = {
+    "CounterTop": {"Microwave": 0.5, "CoffeeMachine": 0.3, "Toaster": 0.3, "Blender": 0.15, "Kettle": 0.2},
+    "Desk": {"Monitor": 0.45, "Printer": 0.2, "DeskLamp": 0.2, "Keyboard": 0.2},
+    "Dresser": {"Radio": 0.1, "Microwave": 0.05, "Printer": 0.05},
+}
+"""How often each of these is put on a surface before anything else is."""
 IN_WALL = 0.05
 """m that a frame may reach into its wall."""
 MIN_LOOSE = 6
@@ -69,7 +75,6 @@ def build_scene(
     if len(kept) < MIN_LOOSE:
         raise SceneError(f"only {len(kept)} small objects came to rest; at least {MIN_LOOSE} are needed")
     return Scene(
-        seed=seed,
         kind=kind,
         half_size=room.half_size,
         objects=room.fixed + kept,
@@ -103,16 +108,7 @@ class _Room:
 
     def fix(self, model: ObjectModel, position: NDArray, turn: NDArray) -> SceneObject:
         """Add a piece where it is, without any test."""
-        item = SceneObject(
-            model.category,
-            model.parts,
-            np.asarray(position, np.float64),
-            turn,
-            furniture=True,
-            casts_shadow=model.casts_shadow,
-            light=model.light,
-            colliders=model.colliders,
-        )
+        item = model.placed(np.asarray(position, np.float64), turn, furniture=True)
         self.fixed.append(item)
         self.boxes.append(_occupied(item))
         self.surfaces += [PlacedSurface.of(item, model, surface) for surface in model.surfaces]
@@ -133,7 +129,7 @@ class _Room:
         `behind` is a piece that it may touch: a curtain hangs in front of its window.
         """
         turn, position = rotation("z", yaw), np.array([x, y, z])
-        probe = SceneObject(model.category, model.parts, position, turn, True, colliders=model.colliders)
+        probe = model.placed(position, turn, furniture=True)
         low, high = probe.bounds()
         w, d, h = self.half_size
         if max(-low[0], high[0]) > w + IN_WALL or max(-low[1], high[1]) > d + IN_WALL or high[2] > h + 1e-3:
@@ -188,6 +184,8 @@ def _furnish_room(room: _Room, kind: str) -> None:
             _anywhere(room, name)
     if paint.chance(0.4) and not any(item.category == "Rug" for item in room.fixed):
         _rug_at(room, rng.uniform(-0.5, 0.5, 2) * room.half_size[:2], 90.0 * int(rng.integers(2)))
+    if kind == "bathroom":
+        _dress_bathroom(room)
     _dress_walls(room, kind)
     if paint.chance(0.7) and "CeilingLight" not in room.exclude:
         x, y = rng.uniform(-0.4, 0.4, 2) * room.half_size[:2]
@@ -302,6 +300,30 @@ def _dress_walls(room: _Room, kind: str) -> None:
         room.along_wall(furniture_wall.wall_television(paint), int(rng.integers(4)), z=rng.uniform(1.1, 1.5), gap=0.01)
 
 
+def _dress_bathroom(room: _Room) -> None:
+    """What hangs beside toilet, tub and basin: paper on its hanger, a towel on its rail, a shower curtain."""
+    paint, rng = room.paint, room.rng
+    hanger = room.build("ToiletPaperHanger")
+    if hanger is not None:
+        item = room.along_wall(hanger, int(rng.integers(4)), z=rng.uniform(0.6, 0.8), gap=0.0, tries=12)
+        if item is not None and "ToiletPaper" not in room.exclude and paint.chance(0.85):
+            room.fix(furniture_wall.hanging_roll(paint), item.position, item.rotation)
+    for _ in range(int(rng.integers(1, 3))):
+        if "TowelHolder" not in room.exclude:
+            w = rng.uniform(0.18, 0.35)
+            rail = furniture_wall.towel_holder(paint, w)
+            item = room.along_wall(rail, int(rng.integers(4)), z=rng.uniform(0.9, 1.4), gap=0.0, tries=12)
+            if item is not None and "Cloth" not in room.exclude and paint.chance(0.8):
+                towel = furniture_wall.hanging_towel(paint, w * rng.uniform(0.45, 0.85))
+                room.fix(towel, item.position, item.rotation)
+    for tub in [item for item in room.fixed if item.category == "Bathtub"]:
+        if paint.chance(0.5) and "ShowerCurtain" not in room.exclude:
+            low, high = _own_bounds(tub)
+            z = min(rng.uniform(1.85, 2.05), room.half_size[2] - 0.05)
+            curtain = furniture_wall.shower_curtain(paint, float(high[0]), z - rng.uniform(0.1, 0.4))
+            room.fix(curtain, tub.position + tub.rotation @ np.array([0, low[1] - 0.03, z]), tub.rotation)
+
+
 def _add_window(room: _Room, wall: int) -> None:
     """Window, and curtains or a blind in front of it."""
     paint, rng = room.paint, room.rng
@@ -316,13 +338,14 @@ def _add_window(room: _Room, wall: int) -> None:
     u = float((turn.T @ item.position)[0])
     room.window = Window(wall, u, z, half_width, half_height)
     top = turn @ np.array([u, distance - 0.075, z + half_height + 0.05])
-    if paint.chance(0.5) and "Curtains" not in room.exclude:
+    if paint.chance(0.45) and "Curtains" not in room.exclude:
         drop = 2 * half_height + rng.uniform(0.05, 0.5)
         for side in (-1, 1):
-            at = top + turn @ np.array([side * (half_width + 0.05), 0, 0.03])
+            # Its folds hang clear of the sill.
+            at = top + turn @ np.array([side * (half_width + 0.05), -0.02, 0.03])
             probe = furniture_wall.curtain(paint, drop)
             room.try_fix(probe, at[0], at[1], WALL_YAW[wall], at[2], margin=-0.005, behind=item)
-    elif paint.chance(0.4) and "Blinds" not in room.exclude:
+    elif paint.chance(0.6) and "Blinds" not in room.exclude:
         at = top + turn @ np.array([0, 0.01, -0.06])
         room.fix(furniture_wall.blinds(paint, half_width - 0.005, 2 * half_height - 0.05), at, turn)
 
@@ -338,6 +361,7 @@ def _clutter_room(room: _Room, kind: str, count: int) -> None:
         if surface.shelf:
             _fill_shelf(room, surface, theme)
         elif paint.chance(0.85):
+            _put_large(room, surface)
             amount = 1 + int(rng.poisson(min(surface.area, 1.2) * rng.uniform(8, 36)))
             if theme == "stove":
                 for name in ("Pan", "Pot", "Pan", "Kettle"):
@@ -348,6 +372,13 @@ def _clutter_room(room: _Room, kind: str, count: int) -> None:
             else:
                 clutter.spread(surface, theme, min(amount, 5) if surface.soft else amount)
     _clutter_floor(room, int(rng.integers(2, 12)))
+
+
+def _put_large(room: _Room, surface: PlacedSurface) -> None:
+    """What is too large for a surface that is strewn with things already: appliances and screens go first."""
+    for name, share in LARGE_FIRST.get(surface.category, {}).items():
+        if name not in room.exclude and room.paint.chance(share):
+            room.clutter.put(surface, room.clutter.build(name), tries=12)
 
 
 def _fill_shelf(room: _Room, surface: PlacedSurface, theme: str) -> None:
@@ -441,6 +472,7 @@ def _table_stage(room: _Room) -> list[Focus]:
     stage = PlacedSurface(
         surface.origin, surface.rotation, min(surface.half_x, rng.uniform(0.25, 0.7)), surface.half_y, surface.headroom
     )
+    _put_large(room, stage)
     amount = int(rng.integers(14, 60))
     fill: Callable[[PlacedSurface, str, int], None] = paint.pick(
         [clutter.spread, clutter.spread, clutter.groups, clutter.heap]
@@ -478,7 +510,7 @@ def _box_stage(room: _Room) -> list[Focus]:
     if not boxes:
         raise SceneError("Crate and Basket are excluded; no box is left for this scene")
     if paint.chance(0.5):
-        _stage_piece(room, ["DiningTable", "CoffeeTable", "CounterTop", "Desk", "Bench"])
+        _stage_piece(room, ["DiningTable", "CoffeeTable", "CounterTop", "Desk"])
         ground = max(room.surfaces, key=lambda candidate: candidate.area)
     else:
         ground = PlacedSurface(np.array([0.0, 0.0, 0.0]), np.eye(3), 0.6, 0.5, 2.0)
@@ -487,6 +519,8 @@ def _box_stage(room: _Room) -> list[Focus]:
         model = basket(paint, paint.pick(boxes))
         high = model.bounds()[1]
         half_x, half_y = float(high[0]), float(high[1])
+        if half_x > ground.half_x or half_y > ground.half_y:
+            continue
         for _ in range(6):
             x = rng.uniform(-1, 1) * max(ground.half_x - half_x, 0)
             y = rng.uniform(-1, 1) * max(ground.half_y - half_y, 0)
@@ -561,7 +595,3 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], margin: float) -> b
 def _own_bounds(item: SceneObject) -> tuple[NDArray, NDArray]:
     points = np.concatenate([part.mesh.vertices for part in item.parts])
     return points.min(axis=0), points.max(axis=0)
-
-
-ALL_CATEGORIES = sorted({*SMALL_OBJECTS, *furniture.BUILDERS, *furniture_wall.BUILDERS, "Window", "Curtains", "Blinds"})
-"""Every category that a scene can hold."""

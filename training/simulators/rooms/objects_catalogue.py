@@ -9,14 +9,29 @@ from training.simulators.rooms import (
     objects_office,
     objects_toys_tools,
 )
-from training.simulators.rooms.objects import Builder
+from training.simulators.rooms.materials import Palette
+from training.simulators.rooms.objects import Builder, ObjectModel
 
-SMALL_OBJECTS: dict[str, Builder] = {
+YIELDING = frozenset({"Pillow"})
+"""What gives way to what it lies on: its round underside sinks in a little."""
+
+
+def _stood(builder: Builder) -> Builder:
+    def build(paint: Palette) -> ObjectModel:
+        return builder(paint).stood()
+
+    return build
+
+
+_BUILDERS: dict[str, Builder] = {
     **objects_kitchen.BUILDERS,
     **objects_food.BUILDERS,
     **objects_office.BUILDERS,
     **objects_home.BUILDERS,
     **objects_toys_tools.BUILDERS,
+}
+SMALL_OBJECTS: dict[str, Builder] = {
+    name: builder if name in YIELDING else _stood(builder) for name, builder in _BUILDERS.items()
 }
 
 
@@ -28,14 +43,14 @@ def _weights(text: str) -> dict[str, float]:
 
 THEMES: dict[str, dict[str, float]] = {
     "cooking": _weights(
-        "Pan*3 Pot*3 Knife*2 Spatula*2 Ladle*2 Whisk*2 RollingPin CuttingBoard*2 Bowl*2 Bottle*2 Jar*2"
+        "Pan*3 Pot*3 Knife*2 Spatula*2 Ladle*2 Whisk*2 RollingPin*2 CuttingBoard*2 Bowl*2 Bottle*2 Jar*2"
         " SaltShaker*2 Kettle*1.5 Teapot Toaster*1.5 Microwave CoffeeMachine Blender UtensilHolder*1.5"
         " PaperTowelRoll*1.5 DishSponge*2 SoapBottle ScrubBrush Mug*2 Cup Can Onion Tomato Potato Egg BellPepper"
         " Cloth Tray SprayBottle Spoon Fork"
     ),
     "dining": _weights(
         "Plate*3 Fork*4 Knife*4 Spoon*4 Mug*2.5 Cup*2.5 WineGlass*2 Bowl*2 Bottle*2 SaltShaker*1.5 Bread*1.5"
-        " Candle Teapot Vase Jar Cake*1.5 Pizza*1.5 Sandwich*1.5 Croissant*1.5 Cookie*1.5 Donut Cheese Tray"
+        " Candle Teapot Vase Jar Cake*1.5 Pizza*2.5 Sandwich*1.5 Croissant*1.5 Cookie*1.5 Donut Cheese Tray"
         " Cloth*1.5 Pot Pan"
     ),
     "produce": _weights(
@@ -83,7 +98,7 @@ THEMES: dict[str, dict[str, float]] = {
     "floor": _weights(
         "Backpack*2 Suitcase*1.5 Handbag*1.5 Shoe*3 GarbageCan*2.5 LaundryHamper*1.5 Bucket*1.5 Box*2.5 Basket"
         " Crate Cloth*1.5 HousePlant*2 WateringCan Plunger ToiletBrush Pillow Book Bottle PaperTowelRoll"
-        " ToiletPaper Newspaper Ball*1.5 BasketBall*1.5 BaseballBat Dumbbell*1.5 Umbrella*1.5 Toolbox"
+        " ToiletPaper Newspaper Ball*1.5 BasketBall*1.5 BaseballBat*1.5 Dumbbell*1.5 Umbrella*2 Toolbox*1.5"
         " TeddyBear*1.5 ToyCar ToyTrain Hat"
     ),
 }

@@ -172,7 +172,15 @@ def plate(paint: Palette) -> ObjectModel:
             (radius * 0.93, height * 0.87 + 0.001),
         ]
         model.add(lathe(edge, 36), rim)
-    return model.solid_cylinder(well * 0.95, 0, 0.008).solid_cylinder(radius * 0.97, 0.006, height * 0.9)
+    # The rim is a ring of leaning boxes, so that food lies in the well and plates nest.
+    model.solid_cylinder(well, 0, 0.007)
+    lean = np.degrees(np.arctan2(height - 0.008, radius - well))
+    for angle in range(0, 360, 36):
+        turn = rotation("z", angle)
+        center = turn @ np.array([(radius + well) / 2, 0, 0.0105])
+        half_slope = float(np.hypot(radius - well, height - 0.008)) / 2
+        model.solid_box(half_slope, radius * 0.3, 0.0015, center, turn @ rotation("y", -lean))
+    return model
 
 
 def pan(paint: Palette) -> ObjectModel:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from training.simulators.base import SPLITS
 
-"""Order is part of the data format: the index of a split is the first word of its scenes' seeds."""
-
 IDENTITY = np.eye(3)
 
 
@@ -75,11 +73,14 @@ class Part:
     material: Material
 
 
+Shape = Literal["box", "cylinder", "sphere"]
+
+
 @dataclass(frozen=True)
 class Collider:
     """A primitive that stands for a piece of an object while objects settle."""
 
-    shape: Literal["box", "cylinder", "sphere"]
+    shape: Shape
     size: tuple[float, ...]
     """m. box: half extents x y z; cylinder (axis z): radius, half height; sphere: radius."""
     position: NDArray[np.float64]
@@ -155,7 +156,6 @@ class Focus:
 class Scene:
     """A furnished room with its objects at rest. x in [-W, W], y in [-D, D], z in [0, H]."""
 
-    seed: int | np.random.SeedSequence
     kind: str
     """'kitchen', 'living', ... or 'tabletop'."""
     half_size: tuple[float, float, float]
@@ -172,7 +172,8 @@ class Scene:
 
 
 def scene_seed(split: str, seed: int, index: int) -> np.random.SeedSequence:
-    """Seed of scene number `index` of a split. Splits never share a scene, whatever the seeds and indices.
+    """Seed of scene number `index` of a split. Splits never share a scene, whatever the seeds and indices: the index of
+    the split in SPLITS, whose order is part of the data format, is the first word of the seed.
 
     Raises ValueError for an unknown split or a negative number.
     """

@@ -12,16 +12,14 @@ TIME_STEP = 0.004
 """s."""
 MAX_TIME = 1.8
 """s of simulated time; what still moves then is taken out of the scene."""
-RETRIES = (0.6, 0.4)
+RETRY_TIME = 0.6
 """s for what is left when supports were taken out."""
 STILL_SPEED = 0.03
 """m/s and rad/s below which everything counts as at rest."""
 MOVING_SPEED = 0.12
 """m/s above which an object at the end is taken out."""
-MAX_PENETRATION = 0.004
+MAX_PENETRATION = 0.001
 """m; an object that ends up deeper inside another one is taken out."""
-SMALLEST_HALF_EXTENT = 0.0015
-"""m; thinner primitives tunnel through each other."""
 FIXED, LOOSE = 1, 2
 """Collision groups: fixed objects touch loose ones only."""
 SHAPES = {
@@ -38,15 +36,11 @@ def settle(
 
     `half_size` is the room's (W, D, H) in m. Deterministic: the same input gives the same poses on one machine.
     """
-    for max_time in (MAX_TIME, *RETRIES):
-        if not loose:
-            break
-        kept, supports_lost = _let_fall(fixed, loose, half_size, max_time)
-        if not supports_lost:
-            return kept
-        # What lay on an object that was taken out would float: let the rest fall again.
-        loose = kept
-    return loose
+    kept, supports_lost = _let_fall(fixed, loose, half_size, MAX_TIME)
+    while supports_lost:
+        # What lay on an object that was taken out would float: let the rest fall again. Every round has fewer.
+        kept, supports_lost = _let_fall(fixed, kept, half_size, RETRY_TIME)
+    return kept
 
 
 def penetration(
@@ -63,6 +57,8 @@ def _let_fall(
     fixed: list[SceneObject], loose: list[SceneObject], half_size: tuple[float, float, float], max_time: float
 ) -> tuple[list[SceneObject], bool]:
     """The objects that come to rest, moved to their poses, and whether one of them leant on one that did not."""
+    if not loose:
+        return [], False
     model = _model(fixed, loose, half_size)
     state = mujoco.MjData(model)
     for step in range(int(max_time / TIME_STEP)):
@@ -114,10 +110,9 @@ def _model(fixed: list[SceneObject], loose: list[SceneObject], half_size: tuple[
 
 
 def _add_geom(body: mujoco.MjsBody, collider: Collider, position: NDArray, rotation: NDArray, group: int) -> None:
-    size = [max(extent, SMALLEST_HALF_EXTENT) for extent in collider.size]
     body.add_geom(
         type=SHAPES[collider.shape],
-        size=[*size, 0.0, 0.0][:3],
+        size=[*collider.size, 0.0, 0.0][:3],
         pos=position.tolist(),
         quat=quaternion(rotation),
         friction=[0.8, 0.01, 0.002],

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from training.classes import held_out_classes
 from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
 from training.simulators.rooms.camera import View, ViewSampler, orbit
 from training.simulators.rooms.layout import build_scene
@@ -20,7 +19,6 @@ from training.simulators.rooms.sensor import Sensor, develop, sample_sensor
 from training.simulators.rooms.textures import texture_bank
 
 VIEWS_PER_SCENE = 6
-_CLASSES = Path(__file__).parents[2] / "classes.yaml"
 _TRIES_PER_VIEW = 4
 _MIN_OBJECT_SHARE = 160 / (512 * 384)
 """An object counts as seen from this share of the image on."""
@@ -130,11 +128,6 @@ class RoomSimulator:
             "part_to_object": {str(p): int(geometry.part_to_object[p]) for p in parts if p},
         }
         return Frame(rgb, truth.instances, truth.parts, depth_millimetres(truth.depth), meta, sensor.jpeg_quality)
-
-
-def held_out_classes() -> frozenset[str]:
-    """Categories that only the test split shows, so that it measures objects of unseen kinds."""
-    return frozenset(yaml.safe_load(_CLASSES.read_text())["held_out_classes"])
 
 
 def is_worth_learning(truth: GroundTruth, view: View, wanted: int) -> bool:

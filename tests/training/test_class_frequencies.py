@@ -1,0 +1,175 @@
+"""Every class that rooms can make is placed, as often as configured, and no held-out one where it must not be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from any_texture import AnyTexture, palette
+from shard_files import mug_on_book, write_shards
+
+from training.classes import class_names, held_out_classes
+from training.dataset_check import FolderCheck
+from training.simulators.rooms import furniture, furniture_wall, layout, simulator
+from training.simulators.rooms.clutter import Clutter, PlacedSurface
+from training.simulators.rooms.frequencies import least_frequencies, too_rare
+from training.simulators.rooms.layout import build_scene
+from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS, THEMES
+from training.simulators.rooms.scene import Scene, SceneError, scene_seed
+
+FURNITURE = {*furniture.BUILDERS, *furniture_wall.BUILDERS, "Window", "Curtains", "Blinds"}
+MADE = {*SMALL_OBJECTS, *FURNITURE}
+SCENES = 12
+COMMON = 45
+"""Classes of at least so many objects in 1,000 frames come in nearly every second scene."""
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    """Seeded scenes of the test split before anything falls: placement alone."""
+    built = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "settle", lambda fixed, loose, half_size: loose)
+        for index in range(SCENES):
+            try:
+                built.append(build_scene(scene_seed("test", 41, index), AnyTexture()))
+            except SceneError:
+                continue
+    return built
+
+
+def test_at_least_sixty_small_kinds_and_thirty_five_of_furniture_wall_and_floor() -> None:
+    assert len(SMALL_OBJECTS) >= 60
+    assert len(FURNITURE - set(SMALL_OBJECTS)) >= 35
+
+
+def test_every_class_that_can_be_made_is_listed_and_has_a_frequency() -> None:
+    assert set(class_names()) >= MADE
+    assert set(least_frequencies()) == MADE
+    assert min(least_frequencies().values()) > 0
+
+
+def test_themes_name_existing_objects_and_reach_all_of_them() -> None:
+    assert {name for theme in THEMES.values() for name in theme} == set(SMALL_OBJECTS)
+
+
+def test_every_common_class_is_placed(scenes: list[Scene]) -> None:
+    seen = Counter(item.category for scene in scenes for item in scene.objects)
+    common = {name for name, least in least_frequencies().items() if least >= COMMON}
+    assert len(common) > 20
+    assert common - set(seen) == set(), f"never placed in {len(scenes)} scenes"
+    assert len(seen) > 0.8 * len(MADE), sorted(MADE - set(seen))
+
+
+def test_no_class_drowns_the_others(scenes: list[Scene]) -> None:
+    seen = Counter(item.category for scene in scenes for item in scene.objects)
+    assert seen.most_common(1)[0][1] < 0.15 * sum(seen.values()), f"{seen.most_common(1)} dominate"
+
+
+@pytest.mark.parametrize("category", sorted(SMALL_OBJECTS))
+def test_small_object_finds_a_place_on_an_empty_floor(category: str) -> None:
+    clutter = Clutter(palette(), frozenset())
+    floor = PlacedSurface(np.zeros(3), np.eye(3), 1.5, 1.5, 2.5)
+    assert any(clutter.put(floor, clutter.build(category)) for _ in range(3))
+
+
+@pytest.mark.parametrize("name", sorted({*furniture.BUILDERS, *furniture_wall.BUILDERS} - {"Rug", "CeilingLight"}))
+def test_piece_finds_a_place_along_a_wall_of_an_empty_room(name: str) -> None:
+    found = 0
+    for seed in range(4):
+        room = layout._Room(palette(seed), frozenset())
+        room.half_size = (2.2, 2.0, 2.6)
+        model = room.build(name)
+        assert model is not None
+        height = 0.0 if name in furniture.BUILDERS or name == "Door" else 1.4
+        found += room.along_wall(model, seed, z=height) is not None
+    assert found >= 3
+
+
+@pytest.mark.parametrize("name", sorted(set(layout.ANY_PIECE)))
+def test_two_pieces_do_not_stand_in_each_other(name: str) -> None:
+    room = layout._Room(palette(), frozenset())
+    model = room.build(name)
+    assert model is not None
+    assert room.try_fix(model, 0, 0, 0) is not None
+    assert room.try_fix(model, 0.05, 0.05, 0) is None
+
+
+def test_held_out_classes_are_few_and_placed_in_the_test_split(scenes: list[Scene]) -> None:
+    assert 4 <= len(held_out_classes()) <= 6
+    assert held_out_classes() <= MADE
+    assert len(held_out_classes() & {item.category for scene in scenes for item in scene.objects}) >= 3
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_simulator_excludes_held_out_classes_from_train_and_val(split: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[frozenset[str]] = []
+    monkeypatch.setattr(simulator, "create_context", lambda: None)
+    monkeypatch.setattr(simulator, "texture_bank", lambda seed: (None, {}))
+    monkeypatch.setattr(simulator, "Renderer", lambda *arguments: None)
+    monkeypatch.setattr(simulator, "build_scene", lambda seed, textures, exclude: asked.append(exclude))
+    with pytest.raises(AttributeError):
+        next(simulator.RoomSimulator(split, 0, 64, 48).frames(0))
+    assert asked == [held_out_classes()]
+
+
+def test_excluded_classes_come_in_no_scene() -> None:
+    exclude = held_out_classes() | {"Book", "Chair", "Bowl"}
+    scene = build_scene(scene_seed("train", 6, 1), AnyTexture(), exclude)
+    assert not exclude & {item.category for item in scene.objects}
+
+
+def test_clutter_never_draws_what_is_excluded() -> None:
+    exclude = held_out_classes() | {"Book", "Bowl"}
+    clutter = Clutter(palette(), exclude)
+    drawn = {clutter.draw_name(theme) for theme in THEMES for _ in range(200)}
+    assert len(drawn) > 100
+    assert not exclude & drawn
+
+
+def test_too_rare_classes_are_those_below_their_frequency() -> None:
+    frames = 10_000
+    plenty = {name: 10 * least for name, least in least_frequencies().items()}
+    assert too_rare(plenty, frames, "test") == {}
+    assert too_rare(plenty | {"Mug": plenty["Mug"] - 1}, frames, "test") == {"Mug": plenty["Mug"]}
+    assert set(too_rare({name: n for name, n in plenty.items() if name != "Cabinet"}, frames, "test")) == {"Cabinet"}
+
+
+def test_held_out_classes_may_lack_outside_the_test_split() -> None:
+    shown = {name: 10 * least for name, least in least_frequencies().items() if name not in held_out_classes()}
+    assert too_rare(shown, 10_000, "train") == {}
+    assert set(too_rare(shown, 10_000, "test")) == held_out_classes()
+
+
+def test_few_frames_prove_nothing_about_rare_classes() -> None:
+    assert "ShowerCurtain" not in too_rare({}, 1000, "test")
+    assert "Book" in too_rare({}, 100, "test")
+    assert too_rare({}, 10, "test") == {}
+
+
+def rooms_folder(folder: Path, split: str, names: tuple[str, str] = ("Mug", "Book"), frames: int = 300) -> Path:
+    made = [mug_on_book(scene) for scene in range(frames)]
+    for frame in made:
+        frame.meta |= {"simulator": "rooms", "split": split}
+        frame.meta["objects"] = [{"id": 7, "class": names[0]}, {"id": 3, "class": names[1]}]
+    return write_shards(folder, made)
+
+
+def test_dataset_check_names_the_class_that_is_missing(tmp_path: Path) -> None:
+    found = [problem for problem in FolderCheck(rooms_folder(tmp_path, "train")).problems() if problem]
+    expected = round(0.3 * least_frequencies()["Shelf"])
+    assert any(
+        f"shows 0 objects of class Shelf in 300 frames of the train split; frequencies.yaml expects {expected}" in p
+        for p in found
+    )
+    assert not any("class Book" in problem or "class Mug" in problem for problem in found)
+
+
+def test_dataset_check_names_held_out_classes_in_training_frames(tmp_path: Path) -> None:
+    held_out = sorted(held_out_classes())[0]
+    found = [p for p in FolderCheck(rooms_folder(tmp_path / "a", "train", (held_out, "Book"), 2)).problems() if p]
+    assert len(found) == 2
+    assert f"sample 0000 shows the held-out class {held_out} in the train split" in found[0]
+    assert [p for p in FolderCheck(rooms_folder(tmp_path / "b", "test", (held_out, "Book"), 2)).problems() if p] == []

@@ -1,0 +1,120 @@
+"""What a frame of the rooms simulator costs: CPU seconds by stage, frames a second and memory of one worker.
+
+A fresh process makes whole scenes as a worker of `collect` does, with a clock round each stage. CPU time counts every
+thread, so that a software renderer that spreads over all cores is not flattered.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pkgutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+WIDTH, HEIGHT = 512, 384
+AREA = "simulation"
+_QUICK_SCENES, _SCENES = 2, 8
+_TARGETS = {"CPU a frame": 0.5, "memory of a worker (peak RSS)": 450.0}
+"""Upper limits, in the row's unit."""
+_STAGES = {
+    "layout": "training.simulators.rooms.simulator.build_scene",
+    "settle": "training.simulators.rooms.layout.settle",
+    "bake": "training.simulators.rooms.simulator.bake",
+    "upload and shadows": "training.simulators.rooms.renderer.Renderer.load",
+    "labels and depth": "training.simulators.rooms.renderer.Renderer.ground_truth",
+    "colour": "training.simulators.rooms.renderer.Renderer.color",
+    "sensor": "training.simulators.rooms.simulator.develop",
+    "encode": "training.shards.encode_frame",
+    "write": "training.shards.ShardWriter._add_file",
+}
+"""Where the time goes: the function that each stage spends it in. `layout` calls `settle`, which is taken off it."""
+
+
+def rows(quick: bool) -> list[dict[str, Any]]:
+    """Benchmark rows `{area, name, value, unit, ratio_to}`; `ratio_to` is the limit set for the value, or None.
+
+    `quick` makes 2 scenes instead of 8. Raises SaomError where there is no EGL.
+    """
+    spawn = multiprocessing.get_context("spawn")  # as `collect` starts its workers
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        figures = pool.submit(_measure, _QUICK_SCENES if quick else _SCENES).result()
+    return [
+        {"area": AREA, "name": name, "value": round(value, 4), "unit": unit, "ratio_to": _TARGETS.get(name)}
+        for name, value, unit in figures
+    ]
+
+
+def _measure(scenes: int) -> list[tuple[str, float, str]]:
+    """Figures of this process: what it spends on the frames of so many scenes, and what it holds afterwards."""
+    import cv2
+
+    from training.shards import ShardWriter
+    from training.simulators.base import SceneSkippedError
+    from training.simulators.rooms.simulator import RoomSimulator
+
+    cv2.setNumThreads(1)
+    began = time.process_time()
+    simulator = RoomSimulator("train", 0, WIDTH, HEIGHT)
+    start = time.process_time() - began
+    spent, frames = dict.fromkeys(_STAGES, 0.0), 0
+    began, wall = time.process_time(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, _clocks(spent), ShardWriter(Path(folder) / "shard.tar") as writer:
+        for scene in range(scenes):
+            try:
+                for frame in simulator.frames(scene):
+                    writer.add(f"{frames:06d}", frame)
+                    frames += 1
+            except SceneSkippedError:
+                continue
+    total, wall = time.process_time() - began, time.perf_counter() - wall
+    simulator.close()
+    spent["layout"] -= spent["settle"]
+    spent["other"] = total - sum(spent.values())
+    memory = _kilobytes(Path("/proc/self/status"), "VmHWM") / 1024
+    return [
+        ("CPU a frame", total / frames, "s"),
+        *((f"CPU a frame: {stage}", spent[stage] / frames, "s") for stage in (*_STAGES, "other")),
+        ("frames a second, one worker", frames / wall, "1/s"),
+        ("start of a worker (textures)", start, "s"),
+        ("frames a scene", frames / scenes, ""),
+        ("memory of a worker (peak RSS)", memory, "MB"),
+        ("memory of a worker (PSS)", _kilobytes(Path("/proc/self/smaps_rollup"), "Pss") / 1024, "MB"),
+    ]
+
+
+@contextmanager
+def _clocks(spent: dict[str, float]) -> Iterator[None]:
+    """Add the CPU time of each stage's function to `spent` while the context lasts."""
+    with ExitStack() as stack:
+        for stage, name in _STAGES.items():
+            stack.enter_context(patch(name, _timed(pkgutil.resolve_name(name), stage, spent)))
+        yield
+
+
+def _timed(function: Callable[..., Any], stage: str, spent: dict[str, float]) -> Callable[..., Any]:
+    def timed(*args: Any, **options: Any) -> Any:
+        began = time.process_time()
+        try:
+            return function(*args, **options)
+        finally:
+            spent[stage] += time.process_time() - began
+
+    return timed
+
+
+def _kilobytes(path: Path, name: str) -> float:
+    """A line `Name:  123 kB` of a file below /proc."""
+    line = next(line for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
+    return float(line.split()[1])
+
+
+if __name__ == "__main__":
+    print(json.dumps(rows("--quick" in sys.argv), indent=2))
