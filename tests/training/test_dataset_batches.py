@@ -1,0 +1,115 @@
+"""Batches: what a frame becomes, with and without parts and cached embeddings."""
+
+import numpy as np
+import pytest
+import torch
+
+from saom_ros.letterbox import Letterbox, letterbox_labels
+from tests.training.tiny_sam import write_part_shards
+from training.augmentation import Augmentation
+from training.dataset import Prompting, Stage, TrainingBatches, collate, mask_cells, prompts_and_targets
+from training.embedding_cache import EmbeddingCache, make_embeddings
+from training.frame_store import FrameStore
+from training.grid_report import grid_report
+from training.prompts import NOT_ASKED, PromptSampling
+from training.sam.model import Features
+
+WHOLES = Prompting(PromptSampling(), 16, (32, 32))
+PARTS = Prompting(PromptSampling(objects=12, min_area=20), 16, (32, 32), ambiguous=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return FrameStore(write_part_shards(tmp_path_factory.mktemp("parts"), 12, 0), False, with_parts=True)
+
+
+def batches(store, prompting, **options):
+    return TrainingBatches(store, [Stage(64, 64, 400, 4)], Augmentation(), prompting, 0, **options)
+
+
+def test_points_of_parts_lie_on_the_part_that_is_their_target(store):
+    batch = batches(store, PARTS).batch(0)
+    rows, cols = (batch.points[..., 1] / 4).long(), (batch.points[..., 0] / 4).long()
+    under = batch.parts.flatten(1).gather(1, rows * 16 + cols)
+    of_part = batch.part_ids > 0
+    assert of_part.any()
+    assert (~of_part & (batch.point_ids > 0)).any()
+    # A mask cell is read at its centre, so a point near an edge may fall into a neighbour's cell.
+    assert (under[of_part] == batch.part_ids[of_part]).float().mean() > 0.7
+
+
+def test_classes_of_instances_come_with_the_batch(store):
+    batch = batches(store, WHOLES).batch(1)
+    known = batch.classes.max()
+    assert set(batch.classes.unique().tolist()) == {-1, known.item()}
+    for row, ids in zip(batch.classes, batch.point_ids, strict=True):
+        assert all((row[i] == known) == (i % 2 == 1) for i in ids.unique() if i > 0)
+
+
+def test_an_object_between_mask_cells_keeps_one():
+    instances = np.zeros((64, 64), np.uint16)
+    instances[19:21, 8:40] = 5  # mask cells are read at rows 18 and 22
+    box = Letterbox.fit(64, 64, 64, 64)
+    assert not (mask_cells(instances, box) == 5).any()
+    targets = prompts_and_targets([instances], box, WHOLES, np.random.default_rng(0))
+    assert (targets["labels"] == 5).sum() == 1
+
+
+def test_columns_that_no_image_asks_are_left_out(store):
+    sampling = PromptSampling(objects=64, background=0, own_peaks=0, inside=False, extra="none")
+    batch = batches(store, Prompting(sampling, 16, (32, 32))).batch(0)
+    asked = (batch.point_ids != NOT_ASKED).sum(1)
+    assert batch.points.shape[1] == batch.point_ids.shape[1] == asked.max()
+    assert asked.max() <= 5
+
+
+def test_the_grid_report_counts_objects_that_the_grid_misses(store):
+    coarse = grid_report(store, Prompting(PromptSampling(min_area=20), 16, (2, 2)), 64, 64)
+    fine = grid_report(store, Prompting(PromptSampling(min_area=20), 16, (32, 32)), 64, 64)
+    assert fine.objects == coarse.objects > 0
+    assert fine.without_grid_point == 0 < coarse.without_grid_point <= coarse.objects
+    assert "grid 2x2" in str(coarse)
+
+
+@pytest.fixture(scope="module")
+def embeddings(store):
+    """The embedding of a frame is its mean colour, everywhere."""
+    path = store.folder / "cache" / "embeddings-of-a-test"
+
+    def encode(images):
+        return Features(images.float().mean((2, 3), keepdim=True).expand(-1, -1, 4, 4))
+
+    make_embeddings(path, store, encode, 64, 64)
+    return EmbeddingCache(path)
+
+
+def test_cached_embeddings_come_with_the_labels_of_their_own_frame(store, embeddings):
+    batch = batches(store, WHOLES, embeddings=embeddings).batch(3)
+    assert batch.images is None
+    assert batch.embedding.dtype == torch.float16
+    whole = {mask_cells_of(store[index][1]): embeddings[index]["embedding"][:, 0, 0] for index in range(len(store))}
+    for labels, embedding in zip(batch.labels, batch.embedding, strict=True):
+        np.testing.assert_array_equal(whole[labels.numpy().tobytes()], embedding[:, 0, 0])
+
+
+def mask_cells_of(instances):
+    box = Letterbox.fit(instances.shape[0], instances.shape[1], 64, 64)
+    return mask_cells(letterbox_labels(instances, box), box).tobytes()
+
+
+def test_cached_batches_depend_on_seed_and_number_alone(store, embeddings):
+    first, again = (batches(store, PARTS, embeddings=embeddings).batch(5) for _ in range(2))
+    for name, tensor in first.tensors().items():
+        assert torch.equal(tensor, again.tensors()[name]), name
+
+
+def test_processes_see_different_batches(store):
+    one, two = (batches(store, WHOLES, rank=rank, world_size=2).batch(0) for rank in (0, 1))
+    assert not torch.equal(one.images, two.images)
+
+
+def test_class_tables_of_a_batch_have_one_length():
+    sample = {"point_ids": np.array([1]), "points": np.zeros((1, 2), np.float32)}
+    sample |= {"labels": np.zeros(1), "objectness": np.zeros(1)}
+    found = collate([{**sample, "classes": np.array(classes)} for classes in ([-1, 4], [-1])])
+    assert found.classes.tolist() == [[-1, 4], [-1, -1]]
