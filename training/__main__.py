@@ -13,6 +13,7 @@ VERBS = {
     "sequence": ("training.sequence", "render a camera path through one room as pictures"),
     "finetune": ("training.finetune", "train a model on shards"),
     "evaluate": ("training.evaluate", "score a model on annotated frames, beside a classical baseline"),
+    "experiment": ("training.experiment.verb", "prove SAOM's claim: a base like SAM, SAOM, and arms against it"),
     "track": ("training.tracking", "measure how well ids last along camera paths, beside a box tracker"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
 }

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 _INK, _PAPER, _BAR, _GRID = (40, 40, 40), 255, (31, 119, 180), (225, 225, 225)
-_LINES = ((31, 119, 180), (214, 96, 20), (44, 140, 60), (148, 80, 180))
+_LINES = (
+    (31, 119, 180),
+    (214, 96, 20),
+    (44, 140, 60),
+    (148, 80, 180),
+    (140, 86, 75),
+    (20, 160, 170),
+    (200, 60, 120),
+    (120, 120, 20),
+)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SMALL, _LARGE = 0.42, 0.6
 _ROW = 18
@@ -95,6 +104,42 @@ def unit_chart(title: str, axes: tuple[str, str], curves: Mapping[str, Sequence[
             cv2.circle(image, corner, 4, color, cv2.FILLED, cv2.LINE_AA)
         cv2.line(image, (left + side + 16, top + 20 * k + 6), (left + side + 36, top + 20 * k + 6), color, 2)
         _text(image, name, (left + side + 42, top + 20 * k + 10))
+    return image
+
+
+def lines_chart(
+    title: str,
+    axis: str,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    width: int = 900,
+    height: int = 460,
+) -> Image:
+    """Curves through points x, y of 0 and more, with a legend beside them: RGB uint8 `(height, width, 3)`."""
+    image = _paper(title, height, width)
+    legend = max((_text_width(name) for name in curves), default=0) + 50
+    left, right, top, bottom = 60, width - _MARGIN - legend, _TITLE + 14, height - 58
+    corners = [corner for points in curves.values() for corner in points]
+    widest, highest = (max((value[k] for value in corners), default=0) or 1 for k in (0, 1))
+
+    def place(x: float, y: float) -> tuple[int, int]:
+        return left + round((right - left) * x / widest), bottom - round((bottom - top) * y / highest)
+
+    for value in _ticks(max(1, round(highest))):
+        cv2.line(image, place(0, value), place(widest, value), _GRID)
+        _text(image, str(value), (left - 8 - _text_width(str(value)), place(0, value)[1] + 5))
+    for value in _ticks(max(1, round(widest))):
+        x = place(value, 0)[0]
+        cv2.line(image, (x, bottom), (x, bottom + 4), _INK)
+        _text(image, str(value), (x - _text_width(str(value)) // 2, bottom + 20))
+    cv2.line(image, (left, bottom), (right, bottom), _INK)
+    _text(image, axis, ((left + right - _text_width(axis)) // 2, height - 14))
+    for k, (name, points) in enumerate(curves.items()):
+        color = _LINES[k % len(_LINES)]
+        for start, end in pairwise(points):
+            cv2.line(image, place(*start), place(*end), color, 2, cv2.LINE_AA)
+        y = top + 20 * k
+        cv2.line(image, (right + 16, y), (right + 36, y), color, 2)
+        _text(image, name, (right + 42, y + 4))
     return image
 
 

@@ -1,0 +1,93 @@
+"""The experiment on SAOM's claim: its arms, its report, and a run of seconds over the whole of it."""
+
+from dataclasses import asdict
+
+import pytest
+
+from saom_ros.errors import SaomError
+from training.__main__ import main
+from training.experiment import arms, report
+from training.experiment.arms import ARMS, chosen_arms
+from training.experiment.run import Setting
+from training.finetune_config import load_config
+from training.json_files import write_json
+
+CHANGED = {
+    "random_point": {"prompts"},
+    "centre": {"prompts"},
+    "outside": {"prompts"},
+    "no_background": {"prompts"},
+    "grid_16": {"grid"},
+    "grid_64": {"grid"},
+    "trained_encoder": {"train_encoder"},
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_an_arm_differs_from_saom_in_one_thing(name):
+    saom, arm = (asdict(load_config(ARMS[each].config)) for each in ("saom", name))
+    assert {key for key in saom if saom[key] != arm[key]} == {"name"} | CHANGED[name]
+    different = [key for key in saom["prompts"] if saom["prompts"][key] != arm["prompts"][key]]
+    assert len(different) == ("prompts" in CHANGED[name])
+
+
+def test_joint_decoding_sees_as_many_images_as_base_and_saom_together():
+    images = {name: sum(stage.images for stage in load_config(ARMS[name].config).stages) for name in ARMS}
+    assert images["joint"] == images["base"] + images["saom"]
+
+
+def test_an_arm_runs_after_the_one_that_it_starts_from():
+    assert [arm.name for arm in chosen_arms(["outside"])] == ["base", "outside"]
+    assert [arm.name for arm in chosen_arms(None)] == ["base", "saom", "random_point"]
+
+
+def test_an_unknown_arm_is_refused():
+    with pytest.raises(SaomError, match="arm 'sam3' is not known; expected some of base, saom"):
+        chosen_arms(["sam3"])
+
+
+def scored(tmp_path, arm: str, seed: int, miou: float) -> None:
+    figures = {key: None for _, key in report.COLUMNS} | {"prompted_miou": miou, "prompted_macc": miou + 5}
+    group = {"all classes": {"prompted_miou": miou}}
+    classes = {"Mug": {"objects": 3, "prompted_iou": miou}}
+    folder = tmp_path / f"{arm}-seed-{seed}"
+    folder.mkdir()
+    system = {"figures": figures, "class_groups": group, "classes": classes}
+    write_json(folder / "scores.json", {"arm": arm, "seed": seed, "scores": {"rooms": {arm: system}}})
+
+
+def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
+    for arm, seed, miou in (("base", 0, 40.0), ("base", 1, 44.0), ("saom", 0, 60.0), ("saom", 1, 66.0)):
+        scored(tmp_path, arm, seed, miou)
+    setting = Setting(tmp_path, tmp_path, tmp_path, {"rooms": None}, choice_frames=1)
+    report.write_report(setting, [0, 1], "the command")
+    page = (tmp_path / "report.md").read_text()
+    lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
+    assert "63.0 +-3.0" in lines["saom"]
+    assert "not run" in lines["centre"]
+    assert "21.0 +-1.0" in lines["saom, GT-prompted mIoU"]
+    assert "50.0 +-0.0" in lines["saom, GT-prompted mIoU"]
+    assert "63.0 +-3.0" in lines["Mug (3)"]
+    assert "`the command`" in page
+
+
+def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "claim"
+    assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 0
+    page = (out / "report.md").read_text()
+    assert all(f"\n| {name}" in page for name in arms.ARMS)
+    assert "| saom, full grid" in page
+    trained = (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns
+
+    monkeypatch.setattr("training.finetune.main", None)
+    monkeypatch.setattr("training.experiment.run.evaluate", None)
+    assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 0
+    assert (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns == trained
+
+
+def test_a_run_begun_with_other_settings_is_not_gone_on_with(tmp_path, capsys):
+    out = tmp_path / "claim"
+    (out / "base-seed-0").mkdir(parents=True)
+    (out / "base-seed-0" / "config.yaml").write_text("seed: 7\n")
+    assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 2
+    assert "this run was begun with other settings; give another --out" in capsys.readouterr().err
