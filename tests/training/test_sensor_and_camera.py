@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.simulators.rooms.camera import View, ViewSampler, look_at, orbit
+from training.simulators.rooms.camera import ROBOT_CAMERAS, View, ViewSampler, look_at, orbit
 from training.simulators.rooms.renderer import GroundTruth
 from training.simulators.rooms.scene import Focus
 from training.simulators.rooms.sensor import (
@@ -21,6 +21,7 @@ from training.simulators.rooms.sensor import (
     develop,
     sample_sensor,
     smear,
+    through_bayer,
     tone_curve,
 )
 from training.simulators.rooms.simulator import depth_millimetres, is_worth_learning
@@ -164,6 +165,48 @@ def test_noise_grows_with_light() -> None:
     dark = add_noise(np.full((64, 64, 3), 0.01, np.float32), 0.004, 0.0, rng)
     bright = add_noise(np.full((64, 64, 3), 1.0, np.float32), 0.004, 0.0, rng)
     assert bright.std() == pytest.approx(10 * dark.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("demosaic", ["bilinear", "edges"])
+@pytest.mark.parametrize("color", [(1.0, 0.1, 0.1), (0.1, 1.0, 0.1), (0.1, 0.1, 1.0), (0.2, 0.5, 2.0)])
+def test_bayer_sensor_keeps_flat_colours(demosaic: str, color: tuple[float, float, float]) -> None:
+    flat = np.full((12, 16, 3), color, np.float32)
+    np.testing.assert_allclose(through_bayer(flat, demosaic), flat, atol=1e-3)
+
+
+def test_bayer_sensor_fringes_edges_with_colour() -> None:
+    stripes = np.zeros((16, 16, 3), np.float32)
+    stripes[:, ::2] = 1.0  # grey light, as fine as the filter
+    seen = through_bayer(stripes, "bilinear")
+    assert np.ptp(seen, axis=2).max() > 0.3
+    assert np.ptp(stripes, axis=2).max() == 0
+
+
+def test_bayer_sensor_takes_pictures_of_odd_size() -> None:
+    assert through_bayer(np.full((7, 9, 3), 0.5, np.float32), "edges").shape == (7, 9, 3)
+
+
+def test_half_of_the_views_have_the_field_of_view_of_a_robot_camera() -> None:
+    scene = hand.scene([hand.box_object((0, 0, 0.7), 0.3, furniture=True), hand.box_object((0.2, 0.1, 1.05), 0.05)])
+    sampler = ViewSampler(scene, np.random.default_rng(0))
+    views = [view for view in (sampler.sample() for _ in range(300)) if view is not None and view.kind != "closeup"]
+    degrees = np.degrees([view.vertical_fov for view in views])
+    known = np.array(list(ROBOT_CAMERAS.values()))
+    near = np.abs(degrees[:, None] / known - 1).min(axis=1) < 0.03
+    assert 0.4 < near.mean() < 0.9
+
+
+def test_realsense_has_the_focal_length_of_its_data_sheet() -> None:
+    view = View("tabletop", np.zeros(3), np.eye(3), np.radians(ROBOT_CAMERAS["RealSense D435, 640x480"]))
+    assert view.intrinsics(640, 480).fx == pytest.approx(615, rel=0.02)
+
+
+def test_sampled_sensors_use_every_effect() -> None:
+    rng = np.random.default_rng(0)
+    sensors = [sample_sensor(rng) for _ in range(80)]
+    clean = Sensor()
+    for name in vars(clean):
+        assert len({getattr(sensor, name) for sensor in sensors}) > 1, name
 
 
 def test_sampled_sensors_differ_and_develop_every_kind_of_light() -> None:

@@ -32,6 +32,18 @@ _CROWDED_VIEW_SHARES: dict[ViewKind, float] = {
     "closeup": 0.15,
 }
 """The same for scenes built around crowded surfaces, whose surroundings are bare."""
+ROBOT_CAMERAS = {
+    "RealSense D435, 640x480": 42.5,
+    "RealSense D435, full frame": 42.0,
+    "RealSense D455, 640x480": 64.0,
+    "RealSense L515": 43.0,
+    "Azure Kinect, 4:3": 74.3,
+    "Kinect v1, Xtion": 45.0,
+    "ZED 2, VGA": 54.0,
+    "webcam": 38.0,
+}
+"""Vertical fields of view in degrees as in data sheets; single cameras differ by a few percent."""
+_ROBOT_CAMERA_SHARE = 0.5
 _WALL_CLEARANCE = 0.12
 _OBJECT_CLEARANCE = 0.08
 _ATTEMPTS = 60
@@ -150,7 +162,7 @@ class ViewSampler:
         yaw = np.arctan2(-eye[1], -eye[0]) + rng.normal(0, 1.1)
         pitch = np.radians(rng.uniform(-5, 40))
         ahead = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
-        return self._view("room", eye, eye + ahead, rng.uniform(50, 80))
+        return self._view("room", eye, eye + ahead, self._field_of_view(50, 80))
 
     def _orbit_view(self, kind: ViewKind, centre: Vector, size: float) -> View:
         """What an arm's camera or a person at the table sees: around one object, tabletop views from high above."""
@@ -160,7 +172,7 @@ class ViewSampler:
         distance = np.exp(rng.uniform(np.log(min(nearest, farthest)), np.log(farthest)))
         elevation = np.radians(rng.uniform(50, 88) if kind == "tabletop" else rng.uniform(2, 60))
         eye = centre + distance * _direction(rng.uniform(0, 2 * np.pi), elevation)
-        return self._view(kind, eye, centre + rng.normal(0, 0.12 * distance, 3), rng.uniform(35, 70))
+        return self._view(kind, eye, centre + rng.normal(0, 0.12 * distance, 3), self._field_of_view(35, 70))
 
     def _closeup_view(self, centre: Vector, size: float) -> View:
         """One object that fills 40 % to 110 % of the frame's height, as on a product photo or just before a grasp."""
@@ -181,12 +193,19 @@ class ViewSampler:
         elif focus.front is not None:
             azimuth = np.arctan2(focus.front[1], focus.front[0]) + rng.normal(0, 0.35)
             elevation = rng.uniform(0, 40)
-        fov = rng.uniform(35, 70)
+        fov = self._field_of_view(35, 70)
         size = min(2 * float(np.hypot(*focus.half_size)), 1.6)
         distance = max(rng.uniform(0.5, 1.2) * size / 2 / np.tan(np.radians(fov) / 2), 0.3)
         centre = np.array(focus.center)
         eye = centre + distance * _direction(azimuth, np.radians(elevation))
         return self._view("tabletop", eye, centre + rng.normal(0, 0.08 * distance, 3), fov)
+
+    def _field_of_view(self, narrowest: float, widest: float) -> float:
+        """Vertical, degrees: that of a robot's camera, or any in the range."""
+        rng = self._rng
+        if rng.random() < _ROBOT_CAMERA_SHARE:
+            return float(rng.choice(list(ROBOT_CAMERAS.values())) * rng.normal(1, 0.015))
+        return float(rng.uniform(narrowest, widest))
 
     def _view(self, kind: ViewKind, eye: Vector, target: Vector, fov_degrees: float) -> View:
         roll = np.radians(self._rng.normal(0, 3.5))

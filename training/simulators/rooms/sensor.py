@@ -1,4 +1,4 @@
-"""Turns linear light into the picture of a cheap camera: exposure, lens, motion, noise, tone curve and colour balance.
+"""Turns linear light into the picture of a cheap camera: exposure, lens, motion, noise, colour filters and tone curve.
 
 Every effect is a pure function on float32 `(H, W, 3)`; `Sensor` says how strong each one is in one frame.
 """
@@ -6,6 +6,7 @@ Every effect is a pure function on float32 `(H, W, 3)`; `Sensor` says how strong
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 FloatImage = NDArray[np.float32]
 _LUMA = np.array([0.3, 0.59, 0.11], np.float32)
 _MIDDLE_GREY = 0.16
+_SATURATION = 8.0
+"""Light beyond which the pixels of a Bayer sensor are full; the tone curves are white long before."""
+_DEMOSAICS: tuple[Literal["none", "bilinear", "edges"], ...] = ("none", "bilinear", "edges")
+# OpenCV names a pattern by its second row and second column: RGGB is its BG.
+_DEMOSAIC_CODES = {"bilinear": cv2.COLOR_BayerBG2RGB, "edges": cv2.COLOR_BayerBG2RGB_EA}
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class Sensor:
     """Variance of the noise per unit of light."""
     read_noise: float = 0.0
     """Variance of the noise in the dark."""
+    demosaic: Literal["none", "bilinear", "edges"] = "none"
+    """How the colours of a Bayer sensor are filled in; none: every pixel sees all three."""
     filmic: bool = True
     """Filmic tone curve (Narkowicz's ACES fit); otherwise Reinhard's."""
     gamma: float = 2.2
@@ -63,6 +71,7 @@ def sample_sensor(rng: np.random.Generator) -> Sensor:
         motion=motion,
         shot_noise=float(rng.uniform(0, 0.004)) if noisy else 0.0,
         read_noise=float(rng.uniform(0, 0.00012)) if noisy else 0.0,
+        demosaic=_DEMOSAICS[int(rng.choice(3, p=[0.4, 0.3, 0.3]))],
         filmic=bool(rng.random() < 0.6),
         gamma=float(rng.uniform(1.9, 2.4)),
         saturation=float(rng.uniform(0.5, 1.35)) if rng.random() < 0.3 else 1.0,
@@ -84,6 +93,8 @@ def develop(hdr: FloatImage, sensor: Sensor, rng: np.random.Generator) -> NDArra
         light = smear(light, *sensor.motion)
     if sensor.shot_noise or sensor.read_noise:
         light = add_noise(light, sensor.shot_noise, sensor.read_noise, rng)
+    if sensor.demosaic != "none":
+        light = through_bayer(light, sensor.demosaic)
     picture = tone_curve(np.maximum(light, 0), sensor.filmic) ** np.float32(1 / sensor.gamma)
     if sensor.saturation != 1.0:
         grey = picture.mean(axis=2, keepdims=True)
@@ -125,6 +136,17 @@ def add_noise(light: FloatImage, shot: float, read: float, rng: np.random.Genera
     """Sensor noise whose variance is shot * light + read."""
     deviation = np.sqrt(np.maximum(light, 0) * np.float32(shot) + np.float32(read))
     return light + rng.standard_normal(light.shape, dtype=np.float32) * deviation
+
+
+def through_bayer(light: FloatImage, demosaic: Literal["bilinear", "edges"]) -> FloatImage:
+    """What a sensor with a red, green or blue filter on each pixel (RGGB) makes of the light: the other two colours are
+    filled in from the neighbours, which puts zips and colour fringes along edges and blotches into noise."""
+    raw = np.empty(light.shape[:2], np.float32)
+    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        raw[row::2, column::2] = light[row::2, column::2, channel]
+    counts = np.clip(raw * np.float32(65535 / _SATURATION), 0, 65535).astype(np.uint16)
+    colors = cv2.cvtColor(counts, _DEMOSAIC_CODES[demosaic])
+    return np.asarray(colors, np.float32) * np.float32(_SATURATION / 65535)
 
 
 def tone_curve(light: FloatImage, filmic: bool) -> FloatImage:
