@@ -1,35 +1,28 @@
 """A recording segmented as the node would do it live: the node's topics, at the recorded times, into a new recording.
 
-Every image is segmented, none is dropped. The steps from message to message are the node's own functions, so masks and
-ids are those that a node gives which gets every image. Neither ROS nor rclpy is needed.
+Every image is segmented, none is dropped. From message to message goes the node's own pipeline, so masks and ids are
+those that a node gives which gets every image. Neither ROS nor rclpy is needed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from saom_ros.clouds import Intrinsics, object_points
+from saom_ros import rosbag2
 from saom_ros.errors import ImageError, SaomError
-from saom_ros.instances import Instances
-from saom_ros.nodes import registration
-from saom_ros.nodes.compressed_images import rgb_from_compressed
-from saom_ros.nodes.depth_images import DEPTH_ENCODINGS, depth_from_message
-from saom_ros.nodes.detections import detections_message, label_info_message
-from saom_ros.nodes.images import READABLE_ENCODINGS, encode_rgb, fill_message, rgb_from_message
+from saom_ros.nodes.depth_images import DEPTH_ENCODINGS
+from saom_ros.nodes.detections import label_info_message
+from saom_ros.nodes.images import READABLE_ENCODINGS
 from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
 from saom_ros.nodes.parameters import SegmentParameters, checked, limits_of
-from saom_ros.nodes.point_clouds import fill_cloud
-from saom_ros.overlay import draw_overlay
+from saom_ros.nodes.pipeline import DETECTIONS, MASK, OVERLAY, POINTS, Frame, Messages, Pipeline, Scene, pixel_reader
 from saom_ros.rosbag2 import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
-    DETECTIONS,
     IMAGE,
     LABEL_INFO,
     POINT_CLOUD,
@@ -41,15 +34,13 @@ from saom_ros.rosbag2 import (
 )
 from saom_ros.segmenter import Segmenter
 
-if TYPE_CHECKING:
-    from saom_ros.tracker import Tracker
-
 NODE = "/segment_node"
 """Results have the names that a node has which nobody renamed."""
 
-MASK_TOPIC, OVERLAY_TOPIC, POINTS_TOPIC = f"{NODE}/instance_mask", f"{NODE}/overlay", f"{NODE}/points"
-DETECTIONS_TOPIC, LABEL_INFO_TOPIC = f"{NODE}/detections", f"{NODE}/label_info"
-RESULTS = (MASK_TOPIC, DETECTIONS_TOPIC, LABEL_INFO_TOPIC, OVERLAY_TOPIC, POINTS_TOPIC)
+RESULT_TYPES = {MASK: IMAGE, DETECTIONS: rosbag2.DETECTIONS, OVERLAY: IMAGE, POINTS: POINT_CLOUD}
+"""Types of the results that can be written, by their name."""
+
+LABEL_INFO_TOPIC = f"{NODE}/label_info"
 
 LOOK_AHEAD = 250_000_000
 """Recorded time in nanoseconds that an image waits, so that depth recorded a little later is at hand, too."""
@@ -108,14 +99,11 @@ class Outcome(NamedTuple):
     """Why it could not be segmented; or empty."""
 
 
-class Scene(NamedTuple):
+class Recorded(NamedTuple):
     """A segmented image that waits for its depth."""
 
     time: int
-    header: Any
-    rgb: np.ndarray
-    instances: Instances
-    intrinsics: Intrinsics
+    scene: Scene
 
 
 def choose_inputs(reader: BagReader, options: BagOptions) -> Inputs:
@@ -125,14 +113,15 @@ def choose_inputs(reader: BagReader, options: BagOptions) -> Inputs:
     """
     if not any(topic.count for topic in reader.topics.values()):
         raise SaomError(f"{reader.path}: holds no messages")
+    written = {f"{NODE}/{name}" for name in RESULT_TYPES}
     kinds = {name: _kind(reader, name) for name, topic in reader.topics.items() if topic.count}
-    colour = [name for name, kind in kinds.items() if kind == "colour" and name not in RESULTS]
+    colour = [name for name, kind in kinds.items() if kind == "colour" and name not in written]
     # The same pictures twice; the raw ones have no losses.
     colour = [name for name in colour if not name.endswith("/compressed") or _raw(name) not in colour]
     image = _chosen(reader, options.image, (IMAGE, COMPRESSED_IMAGE), colour, "colour image", "--image")
     if not options.points:
         return Inputs(image)
-    depths = [name for name, kind in kinds.items() if kind == "depth" and name not in RESULTS]
+    depths = [name for name, kind in kinds.items() if kind == "depth" and name not in written]
     infos = [name for name in kinds if reader.topics[name].type == CAMERA_INFO]
     beside = _raw(image).rpartition("/")[0] + "/camera_info"
     return Inputs(
@@ -162,19 +151,23 @@ class BagSegmentation:
         options: BagOptions,
     ) -> None:
         """Declares the topics of the new recording."""
-        from saom_ros.tracker import Tracker  # SciPy takes long to import; the other commands do without
-
         self._reader, self._writer, self._types = reader, writer, types
         self._segmenter, self._inputs, self._options = segmenter, inputs, options
-        self._tracker: Tracker = Tracker()
-        self._pairing: Pairing[Scene, Any] = Pairing(options.sync_tolerance)
+        self._settings = SegmentParameters(
+            track=options.track, points_stride=options.points_stride, sync_tolerance=options.sync_tolerance
+        )
+        wanted = {MASK: True, DETECTIONS: True, OVERLAY: options.overlay, POINTS: options.points}
+        self._wanted = frozenset(name for name, asked in wanted.items() if asked)
+        image, cloud, field = (types.maker(kind) for kind in (IMAGE, POINT_CLOUD, "sensor_msgs/msg/PointField"))
+        self._pipeline = Pipeline(Messages(image, cloud, field, types.vision))
+        self._pairing: Pairing[Recorded, Any] = Pairing(options.sync_tolerance)
         self._waiting: deque[tuple[Record, Any]] = deque()  # images with the camera_info of their time
         self._info: Any = None
         self.clouds = 0
         """Point clouds written."""
         self.no_cloud: Counter[str] = Counter()
         """Why images that were segmented, or depth, gave no cloud: reason and how often."""
-        self._scenes = 0
+        self._images = self._scenes = 0
         self._declare()
 
     def run(self) -> Iterator[Outcome]:
@@ -196,19 +189,16 @@ class BagSegmentation:
             self.no_cloud[f"no image of {self._inputs.depth} has a stamp within {milliseconds:g} ms"] += unpaired
 
     def _declare(self) -> None:
-        options, results = self._options, reliable_qos(depth=5)
+        results = reliable_qos(depth=5)
         for name in self._inputs.names():
             self._reader.check_type(name)
-            if options.copy:
+            if self._options.copy:
                 topic = self._reader.topics[name]
                 self._writer.add_topic(name, topic.type, topic.qos)
-        self._writer.add_topic(MASK_TOPIC, IMAGE, [results])
-        self._writer.add_topic(DETECTIONS_TOPIC, DETECTIONS, [results])
+        for name, kind in RESULT_TYPES.items():
+            if name in self._wanted:
+                self._writer.add_topic(f"{NODE}/{name}", kind, [results])
         self._writer.add_topic(LABEL_INFO_TOPIC, LABEL_INFO, [reliable_qos(depth=1, latched=True)])
-        if options.overlay:
-            self._writer.add_topic(OVERLAY_TOPIC, IMAGE, [results])
-        if options.points:
-            self._writer.add_topic(POINTS_TOPIC, POINT_CLOUD, [results])
 
     def _receive(self, record: Record) -> None:
         if record.topic == self._inputs.image:
@@ -227,33 +217,28 @@ class BagSegmentation:
     def _segment(self, record: Record, info: Any) -> Outcome:
         """Segment an image and write its results."""
         name = f"{record.topic} at {(record.time - self._reader.start) / 1e9:.3f} s"
+        self._images += 1
         try:
             message = self._reader.decode(record)
-            rgb = self._to_rgb()(message)
-            instances = self._segmenter(rgb)
+            frame = Frame(self._images, message.header, pixel_reader(message), self._wanted, info)
+            result = self._pipeline.segment(frame, self._segmenter, self._settings)
         except ImageError as error:
             return Outcome(name, 0, f"{name}: {error}")
-        header = message.header
-        if self._options.track:
-            instances = self._tracker.update(instances, stamp_of(header))
-        self._write_results(record.time, header, rgb, instances)
-        if self._inputs.depth:
-            self._await_depth(record.time, header, rgb, instances, info)
-        return Outcome(name, len(instances), "")
+        segmented = result.segmented
+        assert segmented is not None
+        self._write(record.time, result.messages)
+        if segmented.scene is not None:
+            self._scenes += 1
+            recorded = Recorded(record.time, segmented.scene)
+            self._make_cloud(self._pairing.add_image(stamp_of(message.header), recorded))
+        elif segmented.no_cloud:
+            without = f"{self._inputs.camera_info}: no message that can be decoded"
+            self.no_cloud[without if info is None else segmented.no_cloud] += 1
+        return Outcome(name, segmented.objects, "")
 
-    def _to_rgb(self) -> Callable[[Any], np.ndarray]:
-        compressed = self._reader.topics[self._inputs.image].type == COMPRESSED_IMAGE
-        return rgb_from_compressed if compressed else rgb_from_message
-
-    def _write_results(self, time: int, header: Any, rgb: np.ndarray, instances: Instances) -> None:
-        classes = self._segmenter.config.classes
-        mask = fill_message(self._types.new(IMAGE), instances.label_map, "mono16", header)
-        self._writer.write(MASK_TOPIC, time, mask)
-        vision: Any = self._types.vision
-        self._writer.write(DETECTIONS_TOPIC, time, detections_message(vision, instances, classes, header))
-        if self._options.overlay:
-            drawn = encode_rgb(draw_overlay(rgb, instances, classes), "bgr8")
-            self._writer.write(OVERLAY_TOPIC, time, fill_message(self._types.new(IMAGE), drawn, "bgr8", header))
+    def _write(self, time: int, results: dict[str, Any]) -> None:
+        for name, message in results.items():
+            self._writer.write(f"{NODE}/{name}", time, message)
 
     def _write_label_info(self) -> None:
         vision: Any = self._types.vision
@@ -268,35 +253,15 @@ class BagSegmentation:
         except ImageError:
             return None  # counted when its turn comes
 
-    def _await_depth(self, time: int, header: Any, rgb: np.ndarray, instances: Instances, info: Any) -> None:
-        height, width = rgb.shape[:2]
-        try:
-            if info is None:
-                raise ImageError(f"{self._inputs.camera_info}: no message that can be decoded")
-            intrinsics = registration.intrinsics_from_message(info, width, height, header.frame_id)
-        except ImageError as error:
-            self.no_cloud[str(error)] += 1
-            return
-        self._scenes += 1
-        self._make_cloud(self._pairing.add_image(stamp_of(header), Scene(time, header, rgb, instances, intrinsics)))
-
-    def _make_cloud(self, pair: Pair[Scene, Any] | None) -> None:
+    def _make_cloud(self, pair: Pair[Recorded, Any] | None) -> None:
         if pair is None:
             return
-        scene, depth = pair.image, pair.depth
-        height, width = scene.rgb.shape[:2]
         try:
-            registration.check_depth(depth, width, height, scene.header.frame_id)
-            meters = depth_from_message(depth)
+            result = self._pipeline.make_cloud(pair.image.scene, pair.depth, self._options.points_stride)
         except ImageError as error:
             self.no_cloud[str(error)] += 1
             return
-        points = object_points(
-            meters, scene.instances.label_map, scene.rgb, scene.intrinsics, self._options.points_stride
-        )
-        field: Any = self._types.maker("sensor_msgs/msg/PointField")
-        cloud = fill_cloud(self._types.new(POINT_CLOUD), points, scene.header, field)
-        self._writer.write(POINTS_TOPIC, scene.time, cloud)
+        self._write(pair.image.time, result.messages)
         self.clouds += 1
 
 

@@ -6,7 +6,9 @@ thresholds that may change while running, and painting the outputs at the image'
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,9 @@ class Segmenter:
         self.thresholds: Thresholds = config.thresholds
         """May be replaced at any time; the next call uses it."""
         self.min_area = DEFAULT_MIN_AREA
+        self.inference_seconds = 0.0
+        """What the runtime took of the latest call."""
+        self._outputs = graph_outputs(config)
 
     @classmethod
     def load(cls, bundle: Path | str | None = None, runtime: str = AUTO, threads: int = 0) -> Segmenter:
@@ -90,19 +95,20 @@ class Segmenter:
         box = Letterbox.fit(rgb.shape[0], rgb.shape[1], self.config.input.height, self.config.input.width)
         thresholds = self.thresholds
         if points is None:
-            prompts, objectness = grid_points(self.config.grid.rows, self.config.grid.cols, box), thresholds.objectness
+            prompts, objectness = _grid(self.config.grid.rows, self.config.grid.cols, box), thresholds.objectness
         else:
             prompts, objectness = self._user_points(points, box), TAKE_EVERY_POINT
-        outputs = self.runtime.run(
-            {
-                "image": letterbox_image(rgb, box)[None],
-                "points": prompts,
-                "score_threshold": np.array([thresholds.score], np.float32),
-                "objectness_threshold": np.array([objectness], np.float32),
-                "overlap_threshold": np.array([thresholds.overlap], np.float32),
-            }
-        )
-        check_arrays(graph_outputs(self.config), outputs)
+        inputs: dict[str, NDArray] = {
+            "image": letterbox_image(rgb, box)[None],
+            "points": prompts,
+            "score_threshold": np.array([thresholds.score], np.float32),
+            "objectness_threshold": np.array([objectness], np.float32),
+            "overlap_threshold": np.array([thresholds.overlap], np.float32),
+        }
+        start = time.perf_counter()
+        outputs = self.runtime.run(inputs)
+        self.inference_seconds = time.perf_counter() - start
+        check_arrays(self._outputs, outputs)
         return paint(
             outputs["masks"], outputs["scores"], outputs["boxes"], outputs["class_ids"], box, min_area=self.min_area
         )
@@ -127,6 +133,12 @@ class Segmenter:
         prompts = np.full((self.config.num_points, 2), UNUSED_POINT, np.float32)
         prompts[: len(xy)] = box.to_input(xy)
         return prompts
+
+
+@functools.lru_cache(maxsize=16)
+def _grid(rows: int, cols: int, box: Letterbox) -> NDArray[np.float32]:
+    """The grid's points, the same for all images of a camera; not to be written to."""
+    return grid_points(rows, cols, box)
 
 
 def check_image(rgb: NDArray[np.uint8]) -> None:

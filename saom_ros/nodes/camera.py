@@ -1,7 +1,8 @@
 """The ROS side of one camera: what comes in, what goes out, who waits, and what is counted.
 
-Everything here runs in the executor's thread and costs little; frames go to the worker through `submit` and come back
-through `finish`. A node has one `Camera` for each name in its parameter `cameras`, all with one model.
+All but `Job.result` runs in the executor's thread and costs little; frames go to the worker through `submit`, which
+publishes what it makes of them, and come back through `finish`. A node has one `Camera` for each name in its parameter
+`cameras`, all with one model.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from saom_ros.errors import ImageError, SaomError
-from saom_ros.nodes import compat, diagnostics, images, registration
-from saom_ros.nodes.compressed_images import check_compressed
+from saom_ros.nodes import compat, diagnostics, registration
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
 from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
 from saom_ros.nodes.parameters import COMPRESSED, ON_DEMAND, SegmentParameters
@@ -32,10 +32,11 @@ from saom_ros.nodes.pipeline import (
     POINTS,
     TARGET_MASK,
     Frame,
+    Messages,
     Pipeline,
     Result,
     Scene,
-    make_cloud,
+    pixel_reader,
     problem_of,
 )
 from saom_ros.nodes.transforms import WAIT_SECONDS, PointTransforms, TransformNotYetError
@@ -64,14 +65,23 @@ class Job:
     run: Callable[[Segmenter, SegmentParameters], Result]
     image: int | None
     """Number of the image that is segmented; None for a cloud."""
+    came: float
+    """When its message came, on the clock of `time.perf_counter`."""
 
-    def result(self, segmenter: Segmenter, settings: SegmentParameters) -> Result:
-        """Do it; an exception becomes a problem."""
+    def result(self, segmenter: Segmenter, settings: SegmentParameters, free_since: float) -> Result:
+        """Worker thread: do it and publish the messages; an exception becomes a problem.
+
+        `free_since`: when the worker was done with the job before. Its time is not this job's.
+        """
         try:
-            return self.run(segmenter, settings)
+            result = self.run(segmenter, settings)
+            # From this thread, as rclpy allows: waking the executor for it would cost a millisecond.
+            for name, message in result.messages.items():
+                self.camera.publishers[name].publish(message)
         except Exception as error:
-            what = "frame could not be segmented" if self.image is not None else "cloud could not be made"
+            what = "frame could not be segmented" if self.image is not None else "no cloud"
             return Result(header=None, problem=f"{what}: {problem_of(error)}")
+        return replace(result, seconds=time.perf_counter() - max(self.came, free_since))
 
 
 class Camera:
@@ -87,7 +97,7 @@ class Camera:
     ) -> None:
         """Create the result topics. `submit` hands a job to the worker under a key whose newest job counts."""
         self.name = name
-        self.pipeline = Pipeline(vision)
+        self.pipeline = Pipeline(Messages(Image, PointCloud2, PointField, vision))
         self.triggers = Triggers()
         self._node, self._settings, self._submit = node, settings, submit
         self._prefix = f"{name}/" if name else ""
@@ -138,7 +148,7 @@ class Camera:
         return self.triggers.ask(time.monotonic() + self._settings().trigger_timeout)
 
     def finish(self, result: Result, image: int | None) -> None:
-        """Publish what the worker made of an image, or of a scene and its depth (`image` None)."""
+        """Note what the worker made and published of an image, or of a scene and its depth (`image` None)."""
         if result.problem:
             if image is not None:
                 self._reject(result.problem)
@@ -146,23 +156,19 @@ class Camera:
             else:
                 self._complain(result.problem)
             return
-        start = time.perf_counter()
-        for name, message in result.messages.items():
-            self.publishers[name].publish(message)
         segmented = result.segmented
         if segmented is None:
             return
-        overhead = segmented.work - segmented.inference + time.perf_counter() - start
+        overhead = result.seconds - segmented.inference
         self._counts.finished(time.monotonic(), segmented.inference, overhead, self._age(result.header))
         stamp = result.header.stamp
         self.triggers.finish(
             segmented.number,
-            f"stamp {stamp.sec}.{stamp.nanosec:09d}: {segmented.objects} objects in {segmented.inference * 1e3:.0f} ms",
+            f"stamp {stamp.sec}.{stamp.nanosec:09d}: {segmented.objects} objects in {result.seconds * 1e3:.0f} ms",
         )
         if segmented.no_cloud:
             self._complain(f"no cloud: {segmented.no_cloud}")
-        stamped = stamp_of(result.header) != 0  # two images without a stamp need not belong together
-        if segmented.scene is not None and stamped:
+        if segmented.scene is not None:
             self._make_cloud(self._pairing.add_image(stamp_of(result.header), segmented.scene))
 
     def check_waiting(self) -> None:
@@ -200,12 +206,12 @@ class Camera:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         """Check the image and leave it to the worker, if anybody wants to know."""
-        now = time.monotonic()
+        now, came = time.monotonic(), time.perf_counter()
         self._last_image = now
         self._number += 1
         self._counts.count("received")
         try:
-            check_compressed(message) if isinstance(message, CompressedImage) else images.check_image(message)
+            read = pixel_reader(message)
         except ImageError as error:
             self._reject(str(error))
             self.triggers.note(str(error))
@@ -217,8 +223,8 @@ class Camera:
         wanted = self._wanted_now(now)
         if wanted:
             self.triggers.take(self._number)
-            frame = Frame(self._number, message, wanted, self._info)
-            job = Job(self, lambda model, settings: self.pipeline.segment(frame, model, settings), self._number)
+            frame = Frame(self._number, message.header, read, wanted, self._info)
+            job = Job(self, lambda model, settings: self.pipeline.segment(frame, model, settings), self._number, came)
             if self._submit(("image", self.name), job):
                 self._counts.count("dropped")
 
@@ -276,14 +282,9 @@ class Camera:
     def _make_cloud(self, pair: Pair[Scene, Image] | None) -> None:
         if pair is None:
             return
-        height, width = pair.image.rgb.shape[:2]
-        try:
-            registration.check_depth(pair.depth, width, height, pair.image.header.frame_id)
-        except ImageError as error:
-            self._complain(f"no cloud: {error}")
-            return
-        run = lambda _, settings: make_cloud(pair.image, pair.depth, settings.points_stride)  # noqa: E731
-        self._submit(("cloud", self.name), Job(self, run, None))
+        make = self.pipeline.make_cloud
+        run = lambda _, settings: make(pair.image, pair.depth, settings.points_stride)  # noqa: E731
+        self._submit(("cloud", self.name), Job(self, run, None, time.perf_counter()))
 
     def _listen_to_depth(self, wanted: bool) -> None:
         """Depth images cost a Python node much: they are received only while somebody wants clouds."""

@@ -123,9 +123,10 @@ class RecentFrames:
     rate: float = 0.0
     """Published frames per second (Hz)."""
     inference: float | None = None
-    """Median seconds from image to instances."""
+    """Median seconds in the model's runtime."""
     overhead: float | None = None
-    """Median seconds that the node adds: decoding, tracking, making and publishing messages."""
+    """Median seconds that everything else took, from when both the image and the worker were there until the results
+    were published: checking, decoding, scaling, painting, tracking, making and publishing messages."""
     latency: float | None = None
     """Median seconds from the image's stamp to publishing."""
 

@@ -8,6 +8,7 @@ here needs rclpy: the functions take any object with the message's fields. `enco
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -37,8 +38,11 @@ COLOR_ENCODINGS = tuple(_FROM_RGB)
 _DTYPES = {"mono16": np.uint16} | dict.fromkeys(COLOR_ENCODINGS, np.uint8)
 
 
-def check_image(message: Image) -> None:
-    """Raise `ImageError` when `rgb_from_message` could not read the message. Touches no pixel: costs microseconds."""
+def pixel_reader(message: Image) -> Callable[[], np.ndarray]:
+    """Check a message and return the function that reads its pixels, as `rgb_from_message` would.
+
+    Touches no pixel: costs microseconds. Raises `ImageError`.
+    """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         raise ImageError(
@@ -46,6 +50,8 @@ def check_image(message: Image) -> None:
             f"{', '.join(READABLE_ENCODINGS)}: let the camera driver or image_proc convert it"
         )
     check_layout(message, encoding.layout)
+    values = view_values(message, encoding.layout)
+    return lambda: encoding.to_rgb(values)
 
 
 def rgb_from_message(message: Image) -> np.ndarray:
@@ -55,9 +61,7 @@ def rgb_from_message(message: Image) -> np.ndarray:
     `rgb8` image comes as a view of the message's memory, so treat the result as read-only. Raises `ImageError` for an
     encoding that is not in `READABLE_ENCODINGS` and for sizes that contradict each other.
     """
-    check_image(message)
-    encoding = ENCODINGS[message.encoding]
-    return encoding.to_rgb(view_values(message, encoding.layout))
+    return pixel_reader(message)()
 
 
 def encode_rgb(rgb: np.ndarray, encoding: str) -> np.ndarray:

@@ -1,11 +1,13 @@
 """The segmentation node: images in, one mono16 image of whole-object ids out, as a managed (lifecycle) node.
 
-The executor's thread receives, checks and publishes; one worker thread segments the newest frame. The node configures
-and activates itself once it spins (`autostart`); a configure that fails leaves it unconfigured and says why.
+The executor's thread receives and checks; one worker thread segments the newest frame and publishes the results. The
+node configures and activates itself once it spins (`autostart`); a configure that fails leaves it unconfigured and says
+why.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +52,7 @@ class SegmentNode(LifecycleNode):
 
         self._segmenter: Segmenter | None = None
         self._worker: Worker[Job, tuple[Job, Result]] | None = None
+        self._free_since = 0.0  # when the worker was done with its latest job
         self._cameras: dict[str, Camera] = {}
         self._trigger_services: dict[str, Any] = {}
         self._label_info: Any = None
@@ -61,7 +64,7 @@ class SegmentNode(LifecycleNode):
         if self._vision is None:
             self.get_logger().info("vision_msgs is not installed: ~/detections and ~/label_info are not published")
 
-        self._results_ready = self.create_guard_condition(self._publish_results)
+        self._results_ready = self.create_guard_condition(self._note_results)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Steady time: diagnostics and time-outs also come while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -165,12 +168,16 @@ class SegmentNode(LifecycleNode):
 
     def _work(self, job: Job) -> tuple[Job, Result]:
         """Worker thread. Never raises."""
-        segmenter = self._segmenter
+        segmenter, settings = self._segmenter, self._settings
         assert segmenter is not None
-        return job, job.result(segmenter, self._settings)
+        segmenter.thresholds = settings.thresholds(segmenter.config.thresholds)
+        segmenter.min_area = settings.min_area
+        result = job.result(segmenter, settings, self._free_since)
+        self._free_since = time.perf_counter()
+        return job, result
 
-    def _publish_results(self) -> None:
-        """Executor thread: publish what the worker finished."""
+    def _note_results(self) -> None:
+        """Executor thread: take note of what the worker finished and published."""
         for job, result in self._worker.results() if self._worker is not None else []:
             job.camera.finish(result, job.image)
 

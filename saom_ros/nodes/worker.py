@@ -1,7 +1,7 @@
 """The thread that segments, so that the executor's thread stays free for parameters, services and shutdown.
 
 Frames go in through a mailbox in which the newest of each source wins; results come back through a queue that the
-executor's thread empties. All ROS calls stay in that thread: the worker computes and wakes.
+executor's thread empties.
 """
 
 from __future__ import annotations

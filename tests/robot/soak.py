@@ -261,7 +261,7 @@ def _resident_mib(pid: int) -> float:
 
 def _readable(image: Image) -> bool:
     try:
-        images.check_image(image)
+        images.pixel_reader(image)
     except ImageError:
         return False
     return True

@@ -8,7 +8,7 @@ import pytest
 from ros_images import message
 
 from saom_ros.errors import ImageError
-from saom_ros.nodes.images import COLOR_ENCODINGS, check_image, encode_rgb, fill_message, rgb_from_message
+from saom_ros.nodes.images import COLOR_ENCODINGS, encode_rgb, fill_message, pixel_reader, rgb_from_message
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLORS = np.array([[RED, GREEN, BLUE], [(10, 20, 30), (0, 0, 0), (255, 255, 255)]], np.uint8)
@@ -88,7 +88,7 @@ def test_a_broken_message_is_refused_with_value_and_limit(change, problem):
     for name, value in change.items():
         setattr(broken, name, value)
     with pytest.raises(ImageError, match=problem):
-        check_image(broken)
+        pixel_reader(broken)
     with pytest.raises(ImageError, match=problem):
         rgb_from_message(broken)
 

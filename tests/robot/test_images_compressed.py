@@ -9,7 +9,7 @@ import pytest
 from ros_images import compressed
 
 from saom_ros.errors import ImageError
-from saom_ros.nodes.compressed_images import check_compressed, rgb_from_compressed
+from saom_ros.nodes.compressed_images import compressed_reader, rgb_from_compressed
 from saom_ros.segmenter import MAX_PIXELS
 
 RGB = np.zeros((24, 32, 3), np.uint8)
@@ -110,7 +110,7 @@ def test_exif_orientation_is_ignored():
     ],
 )
 def test_what_need_not_be_decoded_to_be_refused_is_refused_at_once(content, problem):
-    for function in (check_compressed, rgb_from_compressed):
+    for function in (compressed_reader, rgb_from_compressed):
         with pytest.raises(ImageError, match=problem):
             function(compressed(content))
 
@@ -120,12 +120,12 @@ def test_what_need_not_be_decoded_to_be_refused_is_refused_at_once(content, prob
 )
 def test_compressed_depth_is_refused_by_name(image_format):
     with pytest.raises(ImageError, match=rf"format '{image_format}' is a depth image.*connect the topic of the colour"):
-        check_compressed(compressed(bytes(12) + encode(RGB), image_format))
+        compressed_reader(compressed(bytes(12) + encode(RGB), image_format))
 
 
 def test_a_long_format_does_not_flood_the_log():
     with pytest.raises(ImageError, match=r"format 'x{40}' is neither"):
-        check_compressed(compressed(b"RIFF", "x" * 10_000))
+        compressed_reader(compressed(b"RIFF", "x" * 10_000))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

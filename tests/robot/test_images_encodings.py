@@ -6,7 +6,7 @@ from ros_images import message, nv_message
 
 from saom_ros.bit_depth import eight_bit
 from saom_ros.errors import ImageError
-from saom_ros.nodes.images import READABLE_ENCODINGS, check_image, rgb_from_message
+from saom_ros.nodes.images import READABLE_ENCODINGS, pixel_reader, rgb_from_message
 
 ORANGE = (200, 100, 50)
 COLORS = np.array([[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(10, 20, 30), (0, 0, 0), (255, 255, 255)]], np.uint8)
@@ -55,7 +55,7 @@ def test_a_mosaic_keeps_things_in_their_place(order):
 def test_a_mosaic_too_small_to_interpolate_is_refused(size):
     image = message(np.zeros(size, np.uint8), "bayer_rggb8")
     with pytest.raises(ImageError, match=rf"{size[1]}x{size[0]} pixels; bayer_rggb8 needs at least 3 on both sides"):
-        check_image(image)
+        pixel_reader(image)
 
 
 @pytest.mark.parametrize("padding", [0, 1, 6])
@@ -105,7 +105,7 @@ def test_420_of_an_odd_side_is_refused(encoding, height, width):
 
 def test_420_without_its_colour_is_truncated():
     with pytest.raises(ImageError, match=r"truncated: 8 bytes; 3 rows of 4 bytes make 12"):
-        check_image(message(np.zeros((2, 4), np.uint8), "nv12"))
+        pixel_reader(message(np.zeros((2, 4), np.uint8), "nv12"))
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
@@ -179,4 +179,4 @@ def test_a_step_that_is_too_short_is_refused(encoding):
     image = message(np.zeros((4, 32), np.uint8), encoding)
     image.step, image.width = 3, 4
     with pytest.raises(ImageError, match=rf"step is 3 bytes; a row of 4 {encoding} pixels needs at least \d+"):
-        check_image(image)
+        pixel_reader(image)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ros_images import compressed
 
 from saom_ros.errors import ImageError
-from saom_ros.nodes.compressed_images import check_compressed, rgb_from_compressed
+from saom_ros.nodes.compressed_images import compressed_reader, rgb_from_compressed
 from saom_ros.nodes.depth_images import DEPTH_ENCODINGS, check_depth, depth_from_message
-from saom_ros.nodes.images import READABLE_ENCODINGS, check_image, rgb_from_message
+from saom_ros.nodes.images import READABLE_ENCODINGS, pixel_reader, rgb_from_message
 
 ANY_SIZE = st.integers(0, 40) | st.sampled_from([2**16, 2**31 - 1, 2**32 - 1])
 ANY_ENCODING = st.sampled_from(READABLE_ENCODINGS + DEPTH_ENCODINGS) | st.text(max_size=12)
@@ -58,8 +58,8 @@ def outcome(read, check, argument):
 @settings(max_examples=50)
 @given(messages(READABLE_ENCODINGS))
 def test_an_image_is_read_or_refused(image):
-    rgb, refused = outcome(rgb_from_message, check_image, image)
-    assert refused == (rgb is None), "check_image foretells rgb_from_message"
+    rgb, refused = outcome(rgb_from_message, pixel_reader, image)
+    assert refused == (rgb is None), "pixel_reader foretells rgb_from_message"
     assert rgb is None or (rgb.shape, rgb.dtype) == ((image.height, image.width, 3), np.uint8)
 
 
@@ -78,7 +78,7 @@ def test_a_depth_image_is_read_or_refused(image):
 def test_a_damaged_compressed_image_is_read_or_refused(content, position, put, cut):
     position %= len(content)
     damaged = content[:position] + put + content[position + cut :]
-    rgb, refused = outcome(rgb_from_compressed, check_compressed, compressed(damaged))
+    rgb, refused = outcome(rgb_from_compressed, compressed_reader, compressed(damaged))
     assert not (refused and rgb is not None)
     assert rgb is None or (rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.dtype == np.uint8)
 
@@ -86,4 +86,4 @@ def test_a_damaged_compressed_image_is_read_or_refused(content, position, put, c
 @settings(max_examples=50)
 @given(start=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]), rest=st.binary(max_size=60))
 def test_bytes_that_are_no_picture_are_refused(start, rest):
-    assert outcome(rgb_from_compressed, check_compressed, compressed(start + rest))[0] is None
+    assert outcome(rgb_from_compressed, compressed_reader, compressed(start + rest))[0] is None

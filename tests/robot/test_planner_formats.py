@@ -17,15 +17,17 @@ import pytest
 
 pytest.importorskip("sensor_msgs.msg", reason="the ROS messages are not installed: pip install 'saom_ros[ros]'")
 
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from tiny_bundle import COLORS, color_blocks
 
+from saom_ros.nodes import pipeline
 from saom_ros.nodes.parameters import SegmentParameters
-from saom_ros.nodes.pipeline import MASK, POINTS, TARGET_MASK, Frame, Pipeline, make_cloud
+from saom_ros.nodes.pipeline import MASK, POINTS, TARGET_MASK, Frame, Pipeline
 from saom_ros.segmenter import Segmenter
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "grasp-planners.md").read_text(encoding="utf-8")
 HEIGHT, WIDTH, FOCAL, DISTANCE = 240, 320, 300.0, 1.25
+CLASSES = pipeline.Messages(Image, PointCloud2, PointField, vision=None)
 RED = (60, 60)
 """Row and column of a pixel of the red block."""
 
@@ -45,6 +47,10 @@ def image_of(pixels: np.ndarray, encoding: str) -> Image:
     return stamped(image)
 
 
+def frame_of(image: Image, wanted: frozenset[str], info: CameraInfo | None = None) -> Frame:
+    return Frame(1, image.header, pipeline.pixel_reader(image), wanted, info)
+
+
 @pytest.fixture
 def messages(segmenter: Segmenter) -> Messages:
     """Image, depth (16UC1, unknown at RED), camera_info and the node's results, by the page's names."""
@@ -54,13 +60,13 @@ def messages(segmenter: Segmenter) -> Messages:
     info = stamped(CameraInfo(width=WIDTH, height=HEIGHT))
     info.k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
     image, depth = image_of(rgb, "rgb8"), image_of(millimetres, "16UC1")
-    pipeline = Pipeline(None)
-    pipeline.target.ask_pixel(RED[1], RED[0])
+    camera = Pipeline(CLASSES)
+    camera.target.ask_pixel(RED[1], RED[0])
     wanted = frozenset({MASK, TARGET_MASK, POINTS})
-    result = pipeline.segment(Frame(1, image, wanted, info), segmenter, SegmentParameters())
+    result = camera.segment(frame_of(image, wanted, info), segmenter, SegmentParameters())
     assert result.segmented is not None
     assert result.segmented.scene is not None, result.segmented.no_cloud
-    cloud = make_cloud(result.segmented.scene, depth, 1).messages[POINTS]
+    cloud = camera.make_cloud(result.segmented.scene, depth, 1).messages[POINTS]
     return {
         "image": image,
         "depth": depth,
@@ -165,8 +171,8 @@ def test_points_lie_in_the_optical_frame_where_their_pixels_look_and_carry_their
 
 def test_a_target_that_nobody_asked_for_is_all_zero(segmenter):
     rgb, _ = color_blocks(HEIGHT, WIDTH)
-    frame = Frame(1, image_of(rgb, "rgb8"), frozenset({TARGET_MASK}), None)
-    result = Pipeline(None).segment(frame, segmenter, SegmentParameters())
+    frame = frame_of(image_of(rgb, "rgb8"), frozenset({TARGET_MASK}))
+    result = Pipeline(CLASSES).segment(frame, segmenter, SegmentParameters())
     assert not any(result.messages[TARGET_MASK].data)
 
 

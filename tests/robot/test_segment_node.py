@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_r
 
 import ros_harness as harness
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 
 from saom_ros.nodes import pipeline
@@ -107,11 +107,13 @@ def test_the_overlay_is_drawn_only_for_a_subscriber(tiny_bundle, monkeypatch):
         raise AssertionError("drawn for nobody")
 
     monkeypatch.setattr(pipeline, "draw_overlay", draw)
-    camera, segmenter = pipeline.Pipeline(vision=None), Segmenter.load(tiny_bundle)
+    messages = pipeline.Messages(Image, PointCloud2, PointField, vision=None)
+    camera, segmenter = pipeline.Pipeline(messages), Segmenter.load(tiny_bundle)
     message = harness.image_message(color_blocks(HEIGHT, WIDTH)[0])
 
     def segment_for(*wanted: str) -> pipeline.Result:
-        return camera.segment(pipeline.Frame(1, message, frozenset(wanted), None), segmenter, SegmentParameters())
+        frame = pipeline.Frame(1, message.header, pipeline.pixel_reader(message), frozenset(wanted), None)
+        return camera.segment(frame, segmenter, SegmentParameters())
 
     assert list(segment_for("instance_mask").messages) == ["instance_mask"]
     with pytest.raises(AssertionError, match="drawn for nobody"):
