@@ -200,9 +200,11 @@ def rclpy_parameters(name: str, ros_arguments: list[str]) -> dict:
     """What rclpy makes of a command line for a node of that name."""
     context = rclpy.Context()
     rclpy.init(args=["--ros-args", *ros_arguments], context=context, domain_id=dds.free_domain())
+    node = rclpy.create_node(name, context=context)
     try:
-        return compat.parameter_overrides(rclpy.create_node(name, context=context))
+        return compat.parameter_overrides(node)
     finally:
+        node.destroy_node()
         rclpy.shutdown(context=context)
 
 
