@@ -46,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     sheet = actions.add_parser("sheet", help="draw sheet.png into the folder: samples with their objects coloured")
     sheet.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    sheet.add_argument("--out", type=Path, metavar="FILE", help="draw this .png or .jpg instead")
+    sheet.add_argument("--tiles", type=int, default=24, help="samples (default: 24)")
+    sheet.add_argument("--columns", type=int, default=6, help="samples beside each other (default: 6)")
+    sheet.add_argument("--where", nargs="+", default=[], metavar="KEY=VALUE", help="only samples whose json says so")
     sheet.set_defaults(action=_sheet)
 
     to_coco = actions.add_parser("to-coco", help="write COCO instance annotations and the pictures")
@@ -123,7 +127,11 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _sheet(args: argparse.Namespace) -> int:
-    print(write_sheet(args.folder))
+    for option, value in {"--tiles": args.tiles, "--columns": args.columns}.items():
+        if value < 1:
+            raise SaomError(f"{option} {value} is too small; give at least 1")
+    where = dict(pair.partition("=")[::2] for pair in args.where)
+    print(write_sheet(args.folder, args.out, args.tiles, args.columns, where))
     return 0
 
 

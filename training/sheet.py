@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from saom_ros.errors import SaomError
 from saom_ros.overlay import draw_labels
 from training.shards import decode_sample, list_shards, read_members
+from training.storage import Place
 
 Image = NDArray[np.uint8]
 
@@ -19,6 +22,8 @@ SHEET_NAME = "sheet.png"
 _COLUMNS = 6
 _TILE_WIDTH = 320
 _TILES = 24
+_JPEG_QUALITY = 80
+T = TypeVar("T")
 
 
 def tile(rgb: Image, instances: NDArray[np.uint16], width: int = _TILE_WIDTH) -> Image:
@@ -45,25 +50,60 @@ def arrange(tiles: Sequence[Image], columns: int = _COLUMNS) -> Image:
     return sheet
 
 
-def write_sheet(folder: Path, tiles: int = _TILES) -> Path:
-    """Draw `folder/sheet.png` from samples spread evenly over the folder's shards.
+def write_sheet(
+    folder: Path,
+    target: Path | None = None,
+    tiles: int = _TILES,
+    columns: int = _COLUMNS,
+    where: Mapping[str, str] | None = None,
+) -> Path:
+    """Draw `tiles` samples, spread evenly over the folder's shards, into `target` (default: `folder/sheet.png`).
 
-    Raises SaomError where shards or samples cannot be read or the sheet cannot be written.
+    `where` asks for samples whose json has these values, as `{"room": "kitchen"}`.
+    Raises SaomError where shards or samples cannot be read, none is as asked, or the sheet cannot be written.
     """
-    shards = list_shards(folder)
-    chosen = []
-    per_shard = -(-tiles // len(shards))
-    for path in shards[:: max(1, len(shards) // tiles)]:
-        members = list(read_members(path))
-        if not members:
-            continue
-        for number in np.unique(np.linspace(0, len(members) - 1, per_shard).astype(int)):
-            sample = decode_sample(path, *members[number])
-            chosen.append(tile(sample.rgb, sample.instances))
+    chosen = _spread(list(_candidates(folder, tiles, where or {})), tiles)
     if not chosen:
-        raise SaomError(f"the shards in {folder} hold no frames; collect some first")
-    sheet = arrange(chosen[:tiles])
-    target = folder / SHEET_NAME
-    if not cv2.imwrite(str(target), np.ascontiguousarray(sheet[..., ::-1])):
-        raise SaomError(f"cannot write {target}; is the folder writable and the disk not full?")
+        asked = " with " + " and ".join(f"{key}={value}" for key, value in where.items()) if where else ""
+        raise SaomError(f"the shards in {folder} hold no frames{asked}; collect some first")
+    samples = [decode_sample(path, key, files) for path, key, files in chosen]
+    sheet = arrange([tile(sample.rgb, sample.instances) for sample in samples], columns)
+    target = target or folder / SHEET_NAME
+    if not _write(target, np.ascontiguousarray(sheet[..., ::-1])):
+        raise SaomError(f"cannot write {target}; is it a .png or .jpg in a writable folder, and the disk not full?")
     return target
+
+
+def _candidates(folder: Path, tiles: int, where: Mapping[str, str]) -> Iterator[tuple[Place, str, dict[str, bytes]]]:
+    """Undecoded samples to choose from: a few of each shard, or of each so-many-th where shards are plenty."""
+    shards = list_shards(folder)
+    if not where:
+        shards = shards[:: max(1, len(shards) // tiles)]
+    for path in shards:
+        found = [(path, key, files) for key, files in read_members(path) if _is_as_asked(files, where)]
+        # Where only some are as asked, they may all lie in a few shards.
+        yield from _spread(found, -(-tiles * (4 if where else 1) // len(shards)))
+
+
+def _is_as_asked(files: Mapping[str, bytes], where: Mapping[str, str]) -> bool:
+    if not where:
+        return True
+    try:
+        meta = json.loads(files.get("json", b"{}"))
+    except ValueError:
+        return False
+    return all(str(meta.get(key)) == value for key, value in where.items())
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly spaced, the first and the last among them."""
+    if not items:
+        return []
+    return [items[number] for number in np.unique(np.linspace(0, len(items) - 1, count).astype(int))]
+
+
+def _write(target: Path, picture: Image) -> bool:
+    try:
+        return cv2.imwrite(str(target), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    except cv2.error:  # an ending that OpenCV does not know
+        return False

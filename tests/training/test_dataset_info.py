@@ -105,6 +105,30 @@ def test_sheet_is_drawn_beside_the_shards(folder: Path, capsys: pytest.CaptureFi
     assert cv2.imread(str(folder / "sheet.png")).shape == (480, 3 * 320, 3)
 
 
+def test_sheet_shows_only_samples_whose_json_is_as_asked(folder: Path, tmp_path: Path) -> None:
+    change_meta(folder / "toy-000000.tar", "0001", room="kitchen")
+    target = tmp_path / "kitchen.jpg"
+    asked = ["--where", "room=kitchen", "simulator=toy", "--out", str(target)]
+    assert main(["dataset", "sheet", str(folder), *asked]) == 0
+    assert cv2.imread(str(target)).shape == (480, 320, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        (["--where", "room=attic"], "hold no frames with room=attic"),
+        (["--tiles", "0"], "--tiles 0 is too small"),
+        (["--columns", "-1"], "--columns -1 is too small"),
+        (["--out", "sheet.txt"], "cannot write sheet.txt"),
+    ],
+)
+def test_sheet_that_cannot_be_drawn_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: list[str], mistake: str
+) -> None:
+    assert main(["dataset", "sheet", str(folder), *options]) == 2
+    assert mistake in capsys.readouterr().err
+
+
 def test_sheet_passes_over_empty_shards(folder: Path, tmp_path: Path) -> None:
     write_members(folder / "toy-000005.tar", [])
     assert write_sheet(folder).exists()
