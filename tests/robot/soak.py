@@ -1,7 +1,8 @@
 """Load and faults: what the node does for a long time at full rate, and what it does when things go wrong.
 
 `make soak DURATION=1800` runs it, prints one table and exits non-zero where a line falls short. The camera of the
-steady part is a process of its own at 30 Hz 1280x720; node and camera use the shipped Fast DDS profile.
+steady part is a process of its own that plays the shipped pictures at 30 Hz 1280x720; node and camera use the shipped
+Fast DDS profile. With `--speed report` the lines that depend on how free the machine is do not count.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import rclpy
 import ros_harness as harness
@@ -27,8 +29,10 @@ from tiny_bundle import color_blocks, write_tiny_bundle
 from tqdm import tqdm
 
 from saom_ros.errors import ImageError
+from saom_ros.image_files import files_in, read_frames
 from saom_ros.nodes import images
 from saom_ros.nodes.dds import isolated_environment, large_image_environment
+from saom_ros.nodes.sources import SAMPLE
 from saom_ros.segmenter import Segmenter
 
 RATE = 30.0
@@ -38,6 +42,8 @@ MOST_OVERHEAD_MS = 5.0
 MOST_GROWTH = 0.01
 WARM_UP_SECONDS = 10.0
 NODE = "segment_node"
+PICTURES, FRAMES_PER_PICTURE = 20, 3
+"""The shipped pictures are a camera's at 10 Hz."""
 
 
 class Line(NamedTuple):
@@ -47,6 +53,8 @@ class Line(NamedTuple):
     measured: str
     limit: str
     passed: bool
+    speed: bool = False
+    """Whether it says as much about the machine, and what else runs there, as about the node."""
 
 
 def main() -> int:
@@ -54,6 +62,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--duration", type=float, default=1800.0, help="seconds of the steady part (default: 1800)")
     parser.add_argument("--fuzz", type=int, default=10_000, help="fuzzed messages (default: 10000)")
+    parser.add_argument(
+        "--speed",
+        choices=("require", "report"),
+        default="require",
+        help="report: frames received and time added are shown but may fall short, for a machine that is not free",
+    )
     parser.add_argument("--send", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.send is not None:
@@ -74,7 +88,7 @@ def main() -> int:
     peer.close()
     rclpy.shutdown()
     print(table(lines))
-    return 0 if all(line.passed for line in lines) else 1
+    return 0 if all(line.passed or (line.speed and options.speed == "report") for line in lines) else 1
 
 
 def table(lines: list[Line]) -> str:
@@ -119,9 +133,16 @@ def steady(peer: harness.Peer, folder: Path, duration: float) -> list[Line]:
             f"{received} of {count}",
             "all",
             received >= LEAST_RECEIVED * count,
+            speed=True,
         ),
         Line("masks that came back", f"{masks.count}", "at least 1", masks.count > 0),
-        Line("time the node adds to inference, median", f"{added:.1f} ms", "5 ms", added <= MOST_OVERHEAD_MS),
+        Line(
+            "time the node adds to inference, median",
+            f"{added:.1f} ms",
+            f"{MOST_OVERHEAD_MS:g} ms",
+            added <= MOST_OVERHEAD_MS,
+            speed=True,
+        ),
         Line(
             f"memory growth from {before:.0f} MiB", f"{growth * 100:+.2f} %", f"{MOST_GROWTH:.0%}", growth < MOST_GROWTH
         ),
@@ -240,10 +261,11 @@ def _send(count: int) -> int:
     publisher = node.create_publisher(Image, "image", 5)
     while publisher.get_subscription_count() == 0:
         time.sleep(0.05)
-    rgb, _ = color_blocks(HEIGHT, WIDTH)
-    message = harness.image_message(rgb)
+    pictures = [frame.rgb for path in files_in(SAMPLE) for frame in read_frames(path)][:PICTURES]
+    messages = [harness.image_message(cv2.resize(rgb, (WIDTH, HEIGHT))) for rgb in pictures]
     due = time.monotonic()
-    for _ in range(count):
+    for number in range(count):
+        message = messages[number // FRAMES_PER_PICTURE % len(messages)]
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
         due += 1.0 / RATE
