@@ -13,8 +13,9 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from saom_ros.errors import SaomError
 from training.dataset import stage_batches
@@ -128,7 +129,8 @@ def make_trainer(config: FinetuneConfig, out: Path) -> lightning.Trainer:
         log_every_n_steps=25,
         logger=[TensorBoardLogger(out, name="", version="tensorboard"), CSVLogger(out, name="", version="csv")],
         callbacks=[
-            EMAWeightAveraging(decay=config.ema_decay),
+            # As interpolation, which leaves frozen weights as they are to the last bit: caches are keyed by them.
+            WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
             checkpoints,
             LearningRateMonitor("step"),
             RunProgress(steps * config.accumulate),
