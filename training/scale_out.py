@@ -14,7 +14,7 @@ import tempfile
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,29 +55,32 @@ def run_on_ray(
 ) -> Generator[Event, None, None]:
     """Make shards on the Ray cluster at `address` ("auto", "local" or host:port) and write them into `folder`, here.
 
-    `workers` None: one for each CPU of the cluster. Raises SaomError when Ray or the cluster is missing, a worker
-    reports an error, or the workers on one shard are lost again and again.
+    `workers` None: one for each CPU of the cluster, or of its nodes with a GPU. Raises SaomError when Ray or the cluster
+    is missing, a worker reports an error, or the workers on one shard are lost again and again.
     """
     ray = _connect(address)
     try:
-        resources = ray.cluster_resources()
-        wanted = min(workers or max(1, int(resources.get("CPU", 1))), len(todo))
-        share = gpu_share(int(resources.get("GPU", 0)), wanted)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        count, share = share_out(nodes, workers, len(todo))
         crew = _Crew(ray, ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")(_Worker), job)
-        yield from crew.run(make_simulator, [_Shard(*item) for item in todo], wanted, folder)
+        yield from crew.run(make_simulator, [_Shard(*item) for item in todo], count, folder)
     finally:
         ray.shutdown()  # ends the workers, too
 
 
-def gpu_share(gpus: int, workers: int) -> float:
-    """How much of a GPU each worker asks for, so that all of them find room; 0 in a cluster without.
+def share_out(nodes: Sequence[Mapping[str, float]], workers: int | None, shards: int) -> tuple[int, float]:
+    """How many workers to ask for, and how much of a GPU for each, so that all of them find room.
 
-    Where there are GPUs, all workers draw on one: mixed with frames from the CPU they would be slow and look different.
+    `nodes` are the resources of each node as Ray names them ("CPU", "GPU"). Where there are GPUs, only their nodes
+    work: mixed with them, frames from CPUs would be slow and look different.
     """
+    used = [node for node in nodes if node.get("GPU", 0) >= 1] or nodes
+    cpus, gpus = (int(sum(node.get(kind, 0) for node in used)) for kind in ("CPU", "GPU"))
+    count = min(workers or max(1, cpus), shards)
     if gpus == 0:
-        return 0.0
-    per_gpu = -(-workers // gpus)
-    return int(10_000 / per_gpu) / 10_000  # Ray counts in ten-thousandths
+        return count, 0.0
+    per_gpu = -(-count // gpus)
+    return count, int(10_000 / per_gpu) / 10_000  # Ray counts in ten-thousandths
 
 
 class _Crew:
@@ -111,14 +114,14 @@ class _Crew:
                         queue.appendleft(shard)
                     self._hire(make_simulator)
                     continue
-                if shard:
-                    yield from self._keep(shard, made, folder)
                 self._losses.pop(shard, None)
                 if queue:
                     following = queue.popleft()
                     self._running[worker.make.remote(*following)] = worker, following
                 else:
                     self._ray.kill(worker)
+                if shard:  # last: writing, above all over a network, must not keep the worker waiting
+                    yield from self._keep(shard, made, folder)
 
     def _hire(self, make_simulator: MakeSimulator) -> None:
         """Ask for one more worker; it gets its first shard once it stands, as the cluster may have no room yet."""

@@ -21,7 +21,7 @@ from training import scale_out
 from training.__main__ import main
 from training.collect import collect
 from training.job import Job
-from training.scale_out import gpu_share
+from training.scale_out import share_out
 from training.shards import read_shards
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
@@ -105,13 +105,27 @@ def test_shards_of_a_node_killed_half_way_are_made_again_to_the_same_bytes(
 @given(gpus=st.integers(1, 16), workers=st.integers(1, 200))
 @settings(max_examples=50)
 def test_all_workers_find_room_on_the_gpus(gpus: int, workers: int) -> None:
-    share = gpu_share(gpus, workers)
+    count, share = share_out([{"CPU": workers, "GPU": gpus}], None, 1000)
+    assert count == workers
     assert 0 < share <= 1
     assert gpus * int(1 / share) >= workers
 
 
-def test_cluster_without_gpu_is_not_asked_for_one() -> None:
-    assert gpu_share(0, 8) == 0
+@pytest.mark.parametrize(
+    ("nodes", "workers", "shards", "expected"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 2.0}], None, 100, (6, 0.0)),
+        ([{"CPU": 4.0}], 9, 100, (9, 0.0)),
+        ([{"CPU": 4.0}], None, 3, (3, 0.0)),
+        ([{}], None, 3, (1, 0.0)),
+        ([{"CPU": 4.0, "GPU": 2.0}, {"CPU": 16.0}], None, 100, (4, 0.5)),
+    ],
+    ids=["all CPUs", "as many as asked for", "no more than shards", "no CPU", "only nodes with a GPU"],
+)
+def test_workers_are_shared_out(
+    nodes: list[dict[str, float]], workers: int | None, shards: int, expected: tuple[int, float]
+) -> None:
+    assert share_out(nodes, workers, shards) == expected
 
 
 COMMAND = ["collect", "--split", "train", "--frames", "5"]
