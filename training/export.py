@@ -1,19 +1,17 @@
 """From a checkpoint to a model bundle: the everything-mode graph as ONNX, its description, checksums and a golden
-pair.
+pair. Nothing is written that does not reproduce the torch module.
 """
 
 import argparse
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 import yaml
 from numpy.typing import NDArray
@@ -27,9 +25,11 @@ from saom_ros.segmenter import Segmenter
 from training.classes import class_names
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
+from training.sam.half import half_precision
 from training.sam.model import PromptableModel
+from training.sam.onnx_graph import export_onnx
 
-OPSET = 17
+HALF_GRAPH_NAME = "model.fp16.onnx"
 MODEL_VERSION = "0.1.0"
 MAX_PROMPTS = {"joint": 96, "separate": 128}
 """Points asked at most unless said otherwise."""
@@ -43,6 +43,7 @@ THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 
 PARITY_SCORE = 1e-3
 PARITY_PIXELS = 0.999
+PARITY_HALF_IOU = 0.98
 
 
 class TorchRuntime:
@@ -114,12 +115,14 @@ def _grid(model: PromptableModel, size: InputSize, trained: Sequence[int] | None
     return Grid(size.height // model.embedding_stride, size.width // model.embedding_stride)
 
 
-def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str) -> None:
+def write_bundle(
+    module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str, half: bool = False
+) -> None:
     """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is
-    there.
+    there; with ``half`` also ``model.fp16.onnx``.
 
     ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
-    ONNX Runtime does not reproduce the torch module.
+    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision.
     """
     out = out.resolve()
     if out.exists() and not (out / CONFIG_NAME).exists():
@@ -127,10 +130,12 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     temporary = out.with_name(out.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    export_onnx(module, config, temporary / GRAPH_NAME)
-    box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
-    inputs = everything_inputs(config, box, image)
-    outputs = TorchRuntime(module).run(inputs)
+    inputs, outputs = golden_pair(module, config, image)
+    export_onnx(module, temporary / GRAPH_NAME)
+    if half:
+        halved = half_precision(module)
+        check_half_parity(outputs, TorchRuntime(halved).run(inputs))
+        export_onnx(halved, temporary / HALF_GRAPH_NAME)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
     (temporary / "README.md").write_text(card)
     files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
@@ -145,17 +150,20 @@ def write_bundle(module: EverythingMode, config: BundleConfig, out: Path, image:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def export_onnx(module: EverythingMode, config: BundleConfig, path: Path) -> None:
-    """Trace the module with static shapes at opset 17 and check the file with ONNX's checker."""
-    size, points = config.input, config.num_points
-    threshold = torch.full((1,), 0.5)
-    example = (torch.zeros(1, size.height, size.width, 3, dtype=torch.uint8), torch.zeros(points, 2), *[threshold] * 3)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns of shapes that become constants, which is what we want
-        torch.onnx.export(
-            module, example, path, input_names=INPUT_NAMES, output_names=OUTPUT_NAMES, opset_version=OPSET, dynamo=False
-        )
-    onnx.checker.check_model(onnx.load(path), full_check=True)
+def golden_pair(
+    module: EverythingMode, config: BundleConfig, image: NDArray[np.uint8]
+) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Inputs for one image uint8 (H, W, 3) and torch's outputs, at the bundle's own thresholds.
+
+    Where nothing passes those the thresholds are 0: a pair without an instance would compare nothing.
+    """
+    box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
+    inputs = everything_inputs(config, box, image)
+    outputs = TorchRuntime(module).run(inputs)
+    if not (outputs["scores"] > 0).any():
+        inputs |= {name: np.zeros(1, np.float32) for name in ("score_threshold", "objectness_threshold")}
+        outputs = TorchRuntime(module).run(inputs)
+    return inputs, outputs
 
 
 def everything_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:
@@ -181,6 +189,23 @@ def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) 
         )
 
 
+def check_half_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
+    """Raise SaomError unless the used masks have, on average, an IoU of 0.98 with the likest of the half graph's."""
+    masks = [
+        outputs["masks"][outputs["scores"] > 0].reshape(-1, found["masks"][0].size) > 127
+        for outputs in (expected, found)
+    ]
+    shared = masks[0].astype(np.float32) @ masks[1].astype(np.float32).T
+    areas = [mask.sum(1, dtype=np.float32) for mask in masks]
+    iou = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1)
+    mean = float(iou.max(1, initial=0).mean()) if len(iou) else 1.0
+    if mean < PARITY_HALF_IOU:
+        raise SaomError(
+            f"half precision differs from single: mean IoU of matched masks {mean:.3f} (limit {PARITY_HALF_IOU});"
+            " export without --fp16"
+        )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``python -m training export``."""
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint of a run, e.g. runs/small/last.ckpt")
@@ -190,6 +215,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-prompts", type=int, default=0, help=f"points asked at most, up to {GRAPH_PROMPTS} (default: the usual)"
     )
+    parser.add_argument("--fp16", action="store_true", help=f"write {HALF_GRAPH_NAME} too, for GPUs")
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
     parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
@@ -208,7 +234,7 @@ def main(args: argparse.Namespace) -> int:
     image = read_rgb(args.image)
     config = replace(config, **changes)
     card = args.card.read_text() if args.card else f"# {config.name}\n\nExported from a checkpoint; see `model.yaml`.\n"
-    write_bundle(module, config, args.out, image, card)
+    write_bundle(module, config, args.out, image, card, args.fp16)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"exported: {args.out} ({size / 1e6:.1f} MB, input {config.input.width}x{config.input.height})")
     return 0

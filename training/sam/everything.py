@@ -70,8 +70,8 @@ class EverythingMode(nn.Module):
         features = self.model.encode(image.permute(0, 3, 1, 2))
         asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
         decoded = self.model.decode(features, asked[None])
-        probabilities = decoded.masks[0].sigmoid()
-        scores = self._score(probabilities, decoded.scores[0].sigmoid()) * (rank > objectness_threshold)
+        probabilities = decoded.masks[0].float().sigmoid()  # areas of cells are beyond what fp16 counts exactly
+        scores = self._score(probabilities, decoded.scores[0].float().sigmoid()) * (rank > objectness_threshold)
         scores, order = scores.topk(self.max_prompts)
         probabilities = probabilities[order]
         scores = scores * self._suppression(probabilities, overlap_threshold)
@@ -82,7 +82,7 @@ class EverythingMode(nn.Module):
         classes = (
             class_ids(decoded.classes[0][order][best]) if decoded.classes is not None else torch.full_like(best, -1)
         )
-        return masks, scores.float(), self._boxes(probabilities).float(), classes.to(torch.int32)
+        return masks, scores, self._boxes(probabilities), classes.to(torch.int32)
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
@@ -94,7 +94,7 @@ class EverythingMode(nn.Module):
 
     def _score(self, probabilities: Tensor, predicted_iou: Tensor) -> Tensor:
         """Predicted IoU (K,) tempered by how decided the mask (K, h/4, w/4) is inside itself (SOLOv2's maskness)."""
-        inside = (probabilities > 0.5).to(probabilities.dtype)
+        inside = (probabilities > 0.5).float()
         area = inside.sum((1, 2))
         maskness = (probabilities * inside).sum((1, 2)) / area.clamp(min=1)
         return predicted_iou * maskness * (area > 0)
@@ -114,7 +114,7 @@ class EverythingMode(nn.Module):
 
     def _boxes(self, probabilities: Tensor) -> Tensor:
         """Boxes (M, 4) xyxy px, exclusive maximum, of masks (M, h/4, w/4)."""
-        inside = (probabilities > 0.5).to(probabilities.dtype)
+        inside = (probabilities > 0.5).float()
         cols, rows = inside.amax(1), inside.amax(2)
         x = torch.arange(cols.shape[1], device=cols.device, dtype=cols.dtype)
         y = torch.arange(rows.shape[1], device=rows.device, dtype=rows.dtype)

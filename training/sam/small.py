@@ -133,7 +133,7 @@ class PromptTokens(nn.Module):
         """Embedding (B, C, h/8, w/8) and points (B, N, 2) in input px to tokens (B, N, C)."""
         rows, cols = embedding.shape[-2:]
         size = torch.tensor([cols, rows], dtype=points.dtype, device=points.device) * EMBEDDING_STRIDE
-        code = self.code._pe_encoding(points / size)
+        code = self.code._pe_encoding(points / size).to(embedding.dtype)
         cells = cell_index(points, rows, cols, EMBEDDING_STRIDE)
         at_point = embedding.flatten(2).transpose(1, 2).gather(1, cells[..., None].expand(-1, -1, embedding.shape[1]))
         token = code + self.point_type + self.feature(at_point)
@@ -158,8 +158,8 @@ class MaskHead(nn.Module):
         size = torch.tensor([cols * MASK_STRIDE, rows * MASK_STRIDE], dtype=points.dtype, device=points.device)
         reach = self.box(token).clamp(-6, 1.5).exp()  # distances left, top, right, bottom in image sizes
         boxes = torch.cat([points - reach[..., :2] * size, points + reach[..., 2:] * size], -1)
-        u, v = _relative_axes(boxes.detach(), rows, cols)
-        x, y = _point_axes(points, size, rows, cols)
+        axes = (*_relative_axes(boxes.detach(), rows, cols), *_point_axes(points, size, rows, cols))
+        u, v, x, y = (axis.to(pixels.dtype) for axis in axes)
 
         hyper = self.hyper(token)
         masks = torch.einsum("bnc,bchw->bnhw", hyper[..., :-1], pixels) + hyper[..., -1, None, None]

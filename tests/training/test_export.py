@@ -1,0 +1,174 @@
+"""Exporting every family: one static graph that reproduces torch, in single and in half precision."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from saom_ros.bundle import load_config
+from saom_ros.errors import SaomError
+from saom_ros.segmenter import Segmenter
+from training import export
+from training.export import check_half_parity, check_parity, everything_mode, load_checkpoint_segmenter, write_bundle
+from training.sam import onnx_graph
+from training.sam.checkpoint import describe, load_checkpoint
+from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES
+from training.sam.half import half_precision
+from training.sam.registry import build_model
+
+SHAPES = {
+    "small": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
+    "sam_small": {
+        "encoder_channels": [16, 16, 16, 16],
+        "image_size": 96,
+        "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2},
+        "classes": 3,
+    },
+    "vit_b": {"image_size": 64, "depth": 1},
+    "mobile_sam": {"image_size": 64},
+}
+SIDE = {"small": 96, "sam_small": 96, "vit_b": 64, "mobile_sam": 64}
+DYNAMIC = {"NonZero", "Loop", "If", "Scan", "GridSample", "NonMaxSuppression", "Unique"}
+
+
+def write_checkpoint(folder, family, **config):
+    """A checkpoint as a run writes it, with random weights whose masks have a shape."""
+    torch.manual_seed(1)
+    model = build_model(family, SHAPES[family])
+    with torch.no_grad():
+        model.objectness_head[-1].weight.mul_(20)
+        if family != "small":
+            model.sam.mask_decoder.iou_prediction_head.layers[-1].bias.fill_(0.6)
+            model.sam.mask_decoder.output_hypernetworks_mlps[0].layers[-1].weight.mul_(30)
+    side = SIDE[family]
+    record = {"config": {"name": "toy", "stages": [{"height": side, "width": side}], "grid": None, **config}}
+    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({"state_dict": weights, "saom": describe(model, record)}, folder / f"{family}.ckpt")
+    return folder / f"{family}.ckpt"
+
+
+def picture():
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 256, (6, 8, 3), np.uint8)
+    return np.kron(blocks, np.ones((16, 16, 1), np.uint8))
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_a_checkpoint_of_every_family_comes_back(tmp_path, family):
+    model, described = load_checkpoint(write_checkpoint(tmp_path, family))
+    assert model.family == described["family"] == family
+    assert type(model.config)(**vars(model.config)) == build_model(family, SHAPES[family]).config
+    assert not model.training
+
+
+@pytest.fixture(scope="module")
+def sam_small(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("sam_small"), "sam_small", grid=[12, 16])
+
+
+@pytest.fixture(scope="module")
+def bundle(sam_small, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    module, config = everything_mode(sam_small, max_prompts=70)
+    write_bundle(module, config, out, picture(), "# toy\n", half=True)
+    return out
+
+
+def test_a_separate_models_bundle_reproduces_torch(bundle, sam_small):
+    """Every answer that is asked, however bad its score and however many lie on one another."""
+    in_onnx, in_torch = Segmenter.load(bundle), load_checkpoint_segmenter(sam_small, max_prompts=70)
+    zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+    inputs = dict(np.load(bundle / "golden.npz")) | {"score_threshold": zero, "objectness_threshold": zero}
+    inputs = {name: inputs[name] for name in INPUT_NAMES} | {"overlap_threshold": one}
+    expected, found = in_torch.runtime.run(inputs), in_onnx.runtime.run(inputs)
+    assert (expected["scores"] > 0).sum() > 5
+    check_parity(expected, found)
+    assert (expected["class_ids"] == found["class_ids"]).all()
+
+
+def test_the_bundle_tells_what_it_is(bundle):
+    config = load_config(bundle)
+    assert (config.family, config.decoding) == ("sam_small", "separate")
+    assert (config.grid.rows, config.grid.cols) == (12, 16)
+    assert config.max_prompts == 70
+    assert len(config.classes) == 3
+    assert set(config.files) == {"model.onnx", "model.fp16.onnx", "golden.npz", "README.md"}
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx"])
+def test_graphs_are_static_at_opset_17(bundle, name):
+    graph = onnx.load(bundle / name)
+    assert [opset.version for opset in graph.opset_import if not opset.domain] == [17]
+    assert not {node.op_type for node in graph.graph.node} & DYNAMIC
+    assert "LayerNormalization" in {node.op_type for node in graph.graph.node}
+    for tensor in (*graph.graph.input, *graph.graph.output):
+        assert all(dim.dim_value > 0 for dim in tensor.type.tensor_type.shape.dim)
+
+
+def test_the_half_graph_has_half_weights_but_exact_points(bundle):
+    graph = onnx.load(bundle / "model.fp16.onnx")
+    kinds = {tensor.name: tensor.data_type for tensor in graph.graph.initializer}
+    halves = [name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT16]
+    assert len(halves) > 0.9 * sum(name.startswith("model.") for name in kinds)
+    assert [tensor.type.tensor_type.elem_type for tensor in graph.graph.input[1:2]] == [onnx.TensorProto.FLOAT]
+
+
+def test_the_half_graph_answers_like_the_golden_pair(bundle):
+    golden = np.load(bundle / "golden.npz")
+    session = onnxruntime.InferenceSession(str(bundle / "model.fp16.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(OUTPUT_NAMES, {name: golden[name] for name in INPUT_NAMES})
+    check_half_parity(golden, dict(zip(OUTPUT_NAMES, found, strict=True)))
+
+
+@pytest.mark.parametrize("family", ["small", "vit_b", "mobile_sam"])
+def test_other_families_agree_in_half_precision(tmp_path, family):
+    module, config = everything_mode(write_checkpoint(tmp_path, family))
+    inputs, expected = export.golden_pair(module, config, picture())
+    assert (expected["scores"] > 0).any()
+    check_half_parity(expected, export.TorchRuntime(half_precision(module)).run(inputs))
+
+
+def test_half_precision_keeps_fourier_codes_and_the_original():
+    model = build_model("sam_small", SHAPES["sam_small"])
+    halved = half_precision(model)
+    name = "sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+    kinds = {key: tensor.dtype for key, tensor in halved.state_dict().items() if tensor.is_floating_point()}
+    assert [key for key, kind in kinds.items() if kind != torch.float16] == [name]
+    torch.testing.assert_close(halved.state_dict()[name], model.state_dict()[name], rtol=0, atol=0)
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_many_weights_lie_beside_the_graph(sam_small, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_graph, "WEIGHTS_APART", 1000)
+    module, config = everything_mode(sam_small, max_prompts=4)
+    write_bundle(module, config, tmp_path / "bundle", picture(), "# toy\n")
+    assert (tmp_path / "bundle" / "model.onnx.data").stat().st_size > 1e5
+    assert "model.onnx.data" in load_config(tmp_path / "bundle").files
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir() if path.is_dir()) == []
+
+
+def test_a_pair_without_an_instance_is_not_golden(sam_small):
+    module, config = everything_mode(sam_small)
+    strict = type(config.thresholds)(score=1.0, objectness=0.5, overlap=0.5)
+    inputs, outputs = export.golden_pair(module, export.replace(config, thresholds=strict), picture())
+    assert (outputs["scores"] > 0).any()
+    assert inputs["overlap_threshold"] == 0.5
+
+
+def test_other_half_masks_are_refused():
+    masks = np.zeros((2, 4, 4), np.uint8)
+    masks[0, :2] = 255
+    good = {"scores": np.array([0.9, 0.0], np.float32), "masks": masks}
+    check_half_parity(good, good)
+    with pytest.raises(SaomError, match=r"mean IoU of matched masks 0\.000 .*without --fp16"):
+        check_half_parity(good, {**good, "masks": masks[:, ::-1]})
+    with pytest.raises(SaomError, match=r"mean IoU of matched masks 0\.000"):
+        check_half_parity(good, {**good, "scores": np.zeros(2, np.float32)})
+
+
+def test_sizes_and_counts_that_cannot_be_are_refused(sam_small):
+    with pytest.raises(SaomError, match="input 128x96: this model takes 96x96 only"):
+        everything_mode(sam_small, height=96, width=128)
+    with pytest.raises(SaomError, match="300 prompts: the grid has 192 points"):
+        everything_mode(sam_small, max_prompts=300)
