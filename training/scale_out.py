@@ -55,8 +55,8 @@ def run_on_ray(
 ) -> Generator[Event, None, None]:
     """Make shards on the Ray cluster at `address` ("auto", "local" or host:port) and write them into `folder`, here.
 
-    `workers` None: one for each CPU of the cluster, or of its nodes with a GPU. Raises SaomError when Ray or the cluster
-    is missing, a worker reports an error, or the workers on one shard are lost again and again.
+    `workers` None: one for each CPU of the cluster, or of its nodes with a GPU. Raises SaomError where Ray or the
+    cluster is missing, a worker reports an error, or the workers on one shard are lost again and again.
     """
     ray = _connect(address)
     try:
