@@ -22,6 +22,17 @@ def test_package_xml_has_the_version_of_the_package():
     assert ElementTree.parse(ROOT / "package.xml").findtext("version") == saom_ros.__version__
 
 
+def test_package_xml_names_each_ros_package_that_is_imported():
+    imported = set()
+    for path in [*(ROOT / "saom_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
+        found = re.findall(r"^\s*(?:from|import) (\w+)|import_module\(\"(\w+)", path.read_text(), re.M)
+        imported |= {name for names in found for name in names if name}
+    ros = {name for name in imported if re.fullmatch(r"rclpy|launch\w*|tf2_\w+|\w+_(?:msgs|srvs|interfaces)", name)}
+    named = {entry.text for entry in ElementTree.parse(ROOT / "package.xml").iter("exec_depend")}
+    assert {"rclpy", "sensor_msgs", "std_srvs", "launch_ros"} <= ros
+    assert {name.replace("tf2_ros", "tf2_ros_py") for name in ros} <= named
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> zipfile.ZipFile:
     """The wheel of a clean copy: what an older build left in the checkout would get into it."""
