@@ -11,20 +11,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import pytest
 import striped_simulator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from saom_ros import __version__
 from saom_ros.errors import SaomError
 from training import collection
 from training.__main__ import main
 from training.collect import collect
-from training.job import Job
+from training.job import Job, make_shard
 from training.shards import read_shards
+from training.simulators.base import Frame
 from training.version import code_version
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
@@ -52,6 +56,30 @@ def test_bytes_do_not_depend_on_workers_or_growth(tmp_path: Path) -> None:
     collect(JOB, 7, 1, grown, striped_simulator.make)
     collect(JOB, 12, 1, grown, striped_simulator.make)
     assert digests(one) == digests(two) == digests(grown)
+
+
+@given(frames=st.integers(1, 500), per_shard=st.integers(1, 120))
+@settings(max_examples=50)
+def test_frames_are_cut_into_full_shards_and_at_most_one_short_one(frames: int, per_shard: int) -> None:
+    sizes = Job("stripes", "train", 0, 32, 32, per_shard).shard_sizes(frames)
+    assert sum(sizes.values()) == frames
+    assert list(sizes) == list(range(len(sizes)))
+    assert all(size == per_shard for size in list(sizes.values())[:-1])
+    assert 1 <= sizes[len(sizes) - 1] <= per_shard
+
+
+def test_shards_draw_from_scenes_of_their_own(tmp_path: Path) -> None:
+    class Recording(striped_simulator.StripedSimulator):
+        def frames(self, scene: int) -> Iterator[Frame]:
+            drawn.append(scene)
+            return super().frames(scene)
+
+    seen = []
+    for shard in range(3):
+        drawn: list[int] = []
+        make_shard(JOB, Recording(JOB), shard, 5, tmp_path, lambda event: None)
+        seen += drawn
+    assert len(seen) == len(set(seen)) > 3
 
 
 def test_another_seed_gives_other_frames(tmp_path: Path) -> None:
