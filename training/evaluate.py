@@ -20,8 +20,6 @@ get; what each figure means stands in `training/metrics`. The same command choos
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import platform
 import shlex
 import sys
@@ -46,6 +44,7 @@ from training.evaluation.report import data_lines, figures_table, report_section
 from training.evaluation.run import SystemScores, evaluate
 from training.evaluation.systems import System, load_system
 from training.gallery import Gallery
+from training.json_files import write_json
 from training.search import SearchResult
 
 _PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pycocotools", "scikit-image", "scipy", "torch")
@@ -162,7 +161,7 @@ def _score(args: argparse.Namespace, system: System, segmenter: Segmenter, frame
 
 def _write_report(args: argparse.Namespace, record: dict[str, Any], gallery: Gallery | None) -> None:
     if args.json:
-        _write_json(args.json, record)
+        write_json(args.json, record)
     if gallery and args.overlays:
         gallery.write(args.overlays)
     if not (args.markdown or args.html):
@@ -193,7 +192,7 @@ def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frames: F
     print(f"thresholds before: {before}, objective {result.start_value:.1f}")
     print(f"thresholds chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
-        _write_json(args.json, _record(args, {"frames": len(frames), "before": before, **asdict(result)}))
+        write_json(args.json, _record(args, {"frames": len(frames), "before": before, **asdict(result)}))
     return 0
 
 
@@ -207,7 +206,7 @@ def _tune_baseline(args: argparse.Namespace, frames: FrameSet) -> int:
     print(f"baseline before: {asdict(baseline.BaselineParameters())}, objective {result.start_value:.1f}")
     print(f"baseline chosen: {result.best}, objective {result.value:.1f}")
     if args.json:
-        _write_json(args.json, _record(args, {"frames": len(frames), **asdict(result)}))
+        write_json(args.json, _record(args, {"frames": len(frames), **asdict(result)}))
     return 0
 
 
@@ -229,26 +228,11 @@ def _record(args: argparse.Namespace, content: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _write_json(path: Path, record: Mapping[str, Any]) -> None:
-    write_atomically(path, (json.dumps(_without_nan(record), indent=2) + "\n").encode())
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN: a figure that does not exist becomes null."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
 
 
 def _positive(text: str) -> int:

@@ -70,7 +70,7 @@ def test_table_shows_model_and_baseline_side_by_side(bundle, data, capsys):
     assert float(cells["under-segmented (less is better)"][0]) == 0
     assert cells["recall@0.5 small"] == ["-", "-"]
     assert len({len(line) for line in lines if line.startswith("|")}) == 1, "columns are aligned"
-    assert "6 frames, 24 objects (0 small, 0 medium, 24 large), 0 ignored as too small" in output
+    assert "6 frames, 24 objects (0 small, 0 medium, 24 large), 0 ignored (too small, " in output
     assert "split val; simulator blocks; size 256x192" in output
 
 

@@ -15,7 +15,7 @@ from training.__main__ import main
 from training.charts import rows_chart, unit_chart
 from training.evaluation.frames import LabelledFrame
 from training.evaluation.pages import html_page, markdown_page, markdown_table
-from training.evaluation.report import Picture, Section, report_sections
+from training.evaluation.report import Picture, Section, data_lines, report_sections
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
 from training.gallery import Gallery, side_by_side
@@ -124,6 +124,15 @@ def test_partial_annotation_shows_no_precision_and_says_so():
         assert figures[name] == ["-", "-"], name
     assert figures["recall@0.5"] == ["75.0", "0.0"]
     assert "note: 1 of 1 frames name some of their objects only" in html_page("x", found)
+
+
+def test_of_many_image_sizes_the_most_frequent_are_named():
+    sizes = {"10x10": 1, "20x20": 9, "30x30": 2, "40x40": 3, "50x50": 4, "60x60": 1}
+    record = {"data": {"folder": "photos", "splits": {"test": 1}, "simulators": {}, "sizes": sizes}, "systems": {}}
+    record["systems"]["mute"] = evaluate({"mute": System(lambda rgb: Instances.empty(96, 128))}, [frame()])[
+        "mute"
+    ].report()
+    assert "size 20x20 9, 50x50 4, 40x40 3, 30x30 2, 2 others)" in data_lines(record)[0]
 
 
 def test_the_page_is_whole_and_needs_nothing_beside_itself():

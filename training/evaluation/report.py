@@ -62,6 +62,7 @@ _GROUP_COLUMNS = (
     ("recall@0.5", "recall_50"),
     ("recall@0.75", "recall_75"),
 )
+_NAMES_SHOWN = 4
 _CLASSES_DRAWN = 50
 """Bars by class; the table has all."""
 _MEANINGS = (
@@ -123,7 +124,7 @@ def data_lines(record: Mapping[str, Any]) -> list[str]:
         f"data: {data['folder']} (split {_join(data['splits'])}; simulator {_join(data['simulators'])}; "
         f"size {_join(data['sizes'])})",
         f"{count['frames']} frames, {count['objects']} objects ({by_size}), "
-        f"{count['ignored_objects']} ignored as too small",
+        f"{count['ignored_objects']} ignored (too small, or in regions to ignore)",
     ]
     for name, system in systems.items():
         lines.append(
@@ -244,4 +245,8 @@ def _versions(record: Mapping[str, Any]) -> str:
 
 
 def _join(counted: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" if len(counted) > 1 else name for name, count in counted.items())
+    """The most frequent names with their counts, the rest as a number."""
+    names = sorted(counted, key=lambda name: -counted[name])
+    shown = [f"{name} {counted[name]}" if len(names) > 1 else name for name in names[:_NAMES_SHOWN]]
+    rest = len(names) - len(shown)
+    return ", ".join([*shown, f"{rest} others"] if rest else shown)
