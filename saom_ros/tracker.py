@@ -1,7 +1,8 @@
 """Ids that last: the same object keeps its id from frame to frame, also when it is hidden for a moment.
 
-Objects are matched by how much their masks overlap those last seen (mask IoU, Hungarian assignment). Time is that of
-the image stamps, so a tracker does the same live, from a bag and in a test. One tracker serves one camera.
+Objects are matched by how much their masks overlap those last seen and how near they lie, after the camera's motion
+is taken out (Hungarian assignment; the idea of BoT-SORT, arXiv 2206.14651, with masks and without image features). Time
+is that of the image stamps, so a tracker does the same live, from a bag and in a test. One tracker serves one camera.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from saom_ros.camera_motion import camera_motion
 from saom_ros.errors import SaomError
 from saom_ros.instances import MAX_INSTANCES, Instances
 
@@ -25,11 +27,23 @@ MIN_IOU = 0.1
 CUT_OBJECTS = 4
 """A scene cut is told from this many objects on, both remembered and seen: fewer may all have been carried away."""
 
-CUT_SHARE = 0.2
-"""Less than this share of the objects matched is a scene cut."""
+CUT_IOU = 0.15
+"""A smaller mean IoU of the objects is a scene cut: 5 Hz and a fast camera leave at least 0.19."""
 
-SAMPLED_PIXELS = 57_600
-"""Masks are compared on about this many pixels of the image: every fourth row and column of 1280 x 720."""
+SAMPLED_PIXELS = 14_400
+"""Masks are compared on about this many pixels of the image: every eighth row and column of 1280 x 720."""
+
+REACH = 2.0
+"""An object may be this many times its size (the root of its area) away from where it is expected."""
+
+MIN_AREA_RATIO = 0.3
+"""Objects that do not overlap and whose areas differ by more are not the same."""
+
+NEAR_WEIGHT = 1.0
+"""How much an object counts that is exactly where it is expected, in the units of mask IoU."""
+
+FAMILIAR = 3
+"""An object seen in so many frames counts half of one seen always."""
 
 UNSTAMPED_PERIOD = 33_333_333
 """Time in nanoseconds from one frame to the next where one of them has no stamp: 30 Hz."""
@@ -64,6 +78,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._shape: tuple[int, ...] = ()
         self._stamp: int | None = None
+        self._frame = 0  # number of the frame
         self._clock = 0  # nanoseconds, summed from frame to frame: unstamped frames count too
         self.reset_reason: str | None = None
         """Why the latest `update` forgot all objects; None where it did not."""
@@ -77,11 +92,12 @@ class Tracker:
                 after the one before it.
         """
         self.reset_reason = self._advance(stamp or None, instances.label_map.shape)
-        seen = _sampled_masks(instances)
-        track_of = self._match(seen)
-        if self._is_scene_cut(track_of):
-            found = np.count_nonzero(track_of >= 0)
-            self.reset_reason = f"scene cut: {found} of {len(seen)} objects seen before"
+        self._frame += 1
+        seen = _Sight.of(instances)
+        track_of, iou = self._match(seen)
+        if self._is_scene_cut(iou):
+            found = np.count_nonzero(iou >= MIN_IOU)
+            self.reset_reason = f"scene cut: {found} of {len(iou)} objects seen before"
             self._forget(self._tracks)
             track_of[:] = -1
         ids = self._remember(seen, track_of)
@@ -110,36 +126,57 @@ class Tracker:
         )
         return reason
 
-    def _match(self, seen: Sequence[_Mask]) -> NDArray[np.intp]:
-        """Index of the track of each object, -1 = none."""
-        track_of = np.full(len(seen), -1, np.intp)
-        if len(seen) and len(self._tracks):
-            iou = _mask_iou([track.mask for track in self._tracks], seen)
-            # An object that falls in two pieces for a frame must not come back under the id of the piece: what has been
-            # seen more often goes first where overlaps are alike.
-            frames = np.array([track.frames for track in self._tracks])
-            tracks, objects = linear_sum_assignment(iou * (frames / (frames + 1))[:, None], maximize=True)
-            likely = iou[tracks, objects] >= MIN_IOU
-            track_of[objects[likely]] = tracks[likely]
-        return track_of
+    def _match(self, seen: _Sight) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Index of the track of each object, -1 = none, and the IoU with it."""
+        if not (len(seen.masks) and self._tracks):
+            return np.full(len(seen.masks), -1, np.intp), np.zeros(len(seen.masks))
+        known = _Sight(
+            [track.mask for track in self._tracks],
+            np.array([track.centre for track in self._tracks]),
+            np.array([track.area for track in self._tracks]),
+        )
+        frames = np.array([track.frames for track in self._tracks])
+        shift = np.array([track.shift for track in self._tracks])
+        near = _assign(_nearness(known, seen, shift), frames)
+        shift = shift + self._camera_motion(known, seen, shift, near)
+        iou = _mask_iou(known.masks, seen.masks, shift, self._shape)
+        track_of = _assign(np.where(iou >= MIN_IOU, iou, 0) + _nearness(known, seen, shift), frames)
+        for track, carried in zip(self._tracks, shift, strict=True):
+            track.shift = carried
+        return track_of, np.where(track_of >= 0, iou[track_of, np.arange(len(track_of))], 0)
 
-    def _is_scene_cut(self, track_of: NDArray[np.intp]) -> bool:
-        possible = min(len(self._tracks), len(track_of))
-        return possible >= CUT_OBJECTS and int(np.count_nonzero(track_of >= 0)) < CUT_SHARE * possible
+    def _camera_motion(
+        self, known: _Sight, seen: _Sight, shift: NDArray[np.float64], track_of: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Displacement `(T, 2)` in px of each track since the latest frame, told from the objects seen in both."""
+        rows = np.flatnonzero(track_of >= 0)
+        tracks = track_of[rows]
+        smaller = np.minimum(known.areas[tracks], seen.areas[rows])
+        whole = 2 * smaller > np.maximum(known.areas[tracks], seen.areas[rows])  # else one of them is partly hidden
+        just_seen = np.array([track.frame == self._frame - 1 for track in self._tracks])
+        rows, tracks = rows[whole & just_seen[tracks]], tracks[whole & just_seen[tracks]]
+        size = self._shape[1], self._shape[0]
+        return camera_motion(known.centres[tracks], seen.centres[rows], size, at=known.centres + shift)
 
-    def _remember(self, seen: Sequence[_Mask], track_of: NDArray[np.intp]) -> NDArray[np.int32]:
+    def _is_scene_cut(self, iou: NDArray[np.float64]) -> bool:
+        """Overlaps alone tell: in a full picture, something is always near."""
+        possible = min(len(self._tracks), len(iou))
+        return possible >= CUT_OBJECTS and float(iou.sum()) < CUT_IOU * possible
+
+    def _remember(self, seen: _Sight, track_of: NDArray[np.intp]) -> NDArray[np.int32]:
         """Move the matched tracks to the new frame and begin one for each other object; returns the objects' ids."""
-        ids = np.zeros(len(seen), np.int32)
+        ids = np.zeros(len(seen.masks), np.int32)
         for row in np.flatnonzero(track_of >= 0).tolist():
             track = self._tracks[track_of[row]]
-            track.mask, track.last_seen, track.frames = seen[row], self._clock, track.frames + 1
+            track.see(seen, row, self._frame, self._clock)
             ids[row] = track.id
         new = np.flatnonzero(track_of < 0).tolist()
         if len(new) > len(self._free_ids):
             hidden = sorted((t for t in self._tracks if t.id not in ids), key=lambda t: t.last_seen)
             self._forget(hidden[: len(new) - len(self._free_ids)])
         for row in new:
-            track = _Track(self._free_ids.popleft(), seen[row], self._clock)
+            track = _Track(self._free_ids.popleft())
+            track.see(seen, row, self._frame, self._clock)
             self._tracks.append(track)
             ids[row] = track.id
         return ids
@@ -153,32 +190,102 @@ class Tracker:
 
 
 @dataclass
+class _Sight:
+    """Objects as they are compared."""
+
+    masks: Sequence[_Mask]
+    centres: NDArray[np.float64]
+    """`(N, 2)` x y in px: centroids; a piece of the border more or less moves the middle of the box by far more."""
+    areas: NDArray[np.float64]
+    """`(N,)` in px."""
+
+    @classmethod
+    def of(cls, instances: Instances) -> _Sight:
+        step = _step(instances.label_map.shape)
+        labels = instances.label_map[step // 2 :: step, step // 2 :: step]
+        pixels = np.flatnonzero(labels)
+        of_pixel = labels.ravel()[pixels]
+        order = np.argsort(of_pixel, kind="stable")  # on uint16 a radix sort: linear
+        pixels, of_pixel = pixels[order], of_pixel[order]
+        ids = instances.ids.astype(np.uint16)
+        starts, ends = np.searchsorted(of_pixel, ids, "left"), np.searchsorted(of_pixel, ids, "right")
+        return cls(
+            [pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)],
+            _centres(instances, pixels, starts, ends, step, labels.shape[1]),
+            instances.areas.astype(float),
+        )
+
+
+@dataclass
 class _Track:
     """One object and where it was seen last."""
 
     id: int
-    mask: _Mask
-    last_seen: int
+    mask: _Mask = field(default_factory=lambda: np.zeros(0, np.intp))
+    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """x y in px."""
+    area: float = 0.0
+    """In px."""
+    shift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """x y in px: how far the camera's motion has carried the object since."""
+    frame: int = 0
+    """Number of the frame it was seen in."""
+    last_seen: int = 0
     """Clock in nanoseconds."""
-    frames: int = 1
+    frames: int = 0
     """In how many frames it was seen."""
+
+    def see(self, seen: _Sight, row: int, frame: int, clock: int) -> None:
+        """Move to where the object is now."""
+        self.mask, self.centre, self.area = seen.masks[row], seen.centres[row], float(seen.areas[row])
+        self.shift, self.frame, self.last_seen, self.frames = np.zeros(2), frame, clock, self.frames + 1
 
 
 _Mask = NDArray[np.intp]
 """Flat indices `(K,)` of an object's pixels in the sampled label map."""
 
 
-def _sampled_masks(instances: Instances) -> list[_Mask]:
-    """The masks of all objects on every n-th row and column, in the order of `ids`."""
-    step = math.ceil(math.sqrt(instances.label_map.size / SAMPLED_PIXELS))
-    labels = instances.label_map[step // 2 :: step, step // 2 :: step].ravel()
-    pixels = np.flatnonzero(labels)
-    labels = labels[pixels]
-    order = np.argsort(labels, kind="stable")  # on uint16 a radix sort: linear
-    pixels, labels = pixels[order], labels[order]
-    ids = instances.ids.astype(np.uint16)
-    starts, ends = np.searchsorted(labels, ids, "left"), np.searchsorted(labels, ids, "right")
-    return [pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+def _assign(likeness: NDArray[np.float64], frames: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Track of each object seen, -1 = none, from `likeness` `(T, N)`, 0 = cannot be the same.
+
+    An object that falls in two pieces for a frame must not come back under the id of the piece: a track seen in more
+    `frames` `(T,)` goes first where the rest is alike.
+    """
+    tracks, rows = linear_sum_assignment(likeness * (frames / (frames + FAMILIAR))[:, None], maximize=True)
+    likely = likeness[tracks, rows] > 0
+    track_of = np.full(likeness.shape[1], -1, np.intp)
+    track_of[rows[likely]] = tracks[likely]
+    return track_of
+
+
+def _nearness(known: _Sight, seen: _Sight, shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(T, N)` in 0..NEAR_WEIGHT: 0 from REACH sizes (roots of the smaller area) on, or where areas differ too much."""
+    across = np.subtract.outer(known.centres[:, 0] + shift[:, 0], seen.centres[:, 0])
+    down = np.subtract.outer(known.centres[:, 1] + shift[:, 1], seen.centres[:, 1])
+    smaller = np.minimum.outer(known.areas, seen.areas)
+    ratio = smaller / np.maximum.outer(known.areas, seen.areas)
+    near = np.maximum(1 - np.sqrt((across**2 + down**2) / smaller) / REACH, 0)
+    return np.asarray(np.where(ratio >= MIN_AREA_RATIO, NEAR_WEIGHT * near * ratio, 0))
+
+
+def _centres(
+    instances: Instances, pixels: _Mask, starts: NDArray[np.intp], ends: NDArray[np.intp], step: int, width: int
+) -> NDArray[np.float64]:
+    """Centroids `(N, 2)` x y in px of the sampled pixels `starts` to `ends` of each object; specks that no sample hits
+    have the middle of their box."""
+    y, x = np.divmod(pixels, width)
+    sums = np.zeros((2, len(pixels) + 1), np.intp)
+    np.cumsum(x, out=sums[0, 1:])
+    np.cumsum(y, out=sums[1, 1:])
+    count = (ends - starts)[:, None]
+    sampled = (sums[:, ends] - sums[:, starts]).T / np.maximum(count, 1) * step + step // 2 + 0.5
+    boxes = instances.boxes.astype(float)
+    return np.where(count > 0, sampled, (boxes[:, :2] + boxes[:, 2:]) / 2)
+
+
+def _step(shape: tuple[int, ...]) -> int:
+    """Every how many rows and columns of an image masks are compared."""
+    return math.ceil(math.sqrt(shape[0] * shape[1] / SAMPLED_PIXELS))
 
 
 def _relabelled(label_map: NDArray[np.uint16], old: NDArray[np.int32], new: NDArray[np.int32]) -> NDArray[np.uint16]:
@@ -192,16 +299,29 @@ def _relabelled(label_map: NDArray[np.uint16], old: NDArray[np.int32], new: NDAr
     return np.take(table, label_map)
 
 
-def _mask_iou(a: Sequence[_Mask], b: Sequence[_Mask]) -> NDArray[np.float64]:
-    """IoU `(len(a), len(b))` of masks; those of `b` do not overlap each other. All overlaps come from one count."""
-    area_a, area_b = np.array([len(mask) for mask in a]), np.array([len(mask) for mask in b])
-    pixels_a, pixels_b = np.concatenate(a), np.concatenate(b)
-    column = np.zeros(max(pixels_a.max(initial=0), pixels_b.max(initial=0)) + 1, np.intp)  # of a pixel; 0 = none
+def _mask_iou(
+    a: Sequence[_Mask], b: Sequence[_Mask], shift: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """IoU `(len(a), len(b))` of masks sampled in an image of `shape`; those of `b` do not overlap each other.
+
+    Masks of `a` are moved by `shift` `(len(a), 2)` x y in px first; what leaves the image is cut off. All overlaps come
+    from one count.
+    """
+    step = _step(shape)
+    height, width = len(range(step // 2, shape[0], step)), len(range(step // 2, shape[1], step))
+    steps = np.rint(shift / step).astype(np.intp)
+    row, pixels_a, pixels_b = np.repeat(np.arange(len(a)), [len(m) for m in a]), np.concatenate(a), np.concatenate(b)
+    if steps.any():
+        y, x = np.divmod(pixels_a, width)
+        y, x = y + steps[row, 1], x + steps[row, 0]
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        row, pixels_a = row[inside], (y * width + x)[inside]
+    area_a, area_b = np.bincount(row, minlength=len(a)), np.array([len(m) for m in b])
+    column = np.zeros(height * width, np.intp)  # of a pixel; 0 = none
     column[pixels_b] = np.repeat(np.arange(1, len(b) + 1), area_b)
-    row = np.repeat(np.arange(len(a)), area_a)
-    width = len(b) + 1
-    overlap = np.bincount(row * width + column[pixels_a], minlength=len(a) * width).reshape(len(a), width)[:, 1:]
-    return overlap / np.maximum(area_a[:, None] + area_b - overlap, 1)
+    columns = len(b) + 1
+    overlap = np.bincount(row * columns + column[pixels_a], minlength=len(a) * columns).reshape(-1, columns)[:, 1:]
+    return np.asarray(overlap / np.maximum(area_a[:, None] + area_b - overlap, 1))
 
 
 def _size(shape: tuple[int, ...]) -> str:

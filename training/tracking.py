@@ -1,6 +1,6 @@
 """Measure how well ids last: camera paths with known objects through our tracker and through ByteTrack, in one table.
 
-Both see the same masks: the true ones spoilt as a segmenter spoils them (objects missed for some frames, ragged
+Both see the same masks: the true ones, these spoilt as a segmenter spoils them (objects missed for some frames, ragged
 borders, objects in two pieces), and those of a model. The paths are shards, one path each; --render makes them.
 """
 
@@ -75,8 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=int, default=360, help="px, with --render (default: 360)")
     parser.add_argument("--seed", type=int, default=0, help="of rooms and of spoilt masks (default: 0)")
     parser.add_argument("--model", type=Path, default=DEFAULT_BUNDLE, help="bundle or checkpoint (default: shipped)")
-    parser.add_argument("--no-model", action="store_true", help="spoilt true masks only")
-    parser.add_argument("--every", type=int, nargs="+", default=[1, 6], help="take every n-th frame (default: 1 6)")
+    parser.add_argument("--no-model", action="store_true", help="true and spoilt masks only")
+    parser.add_argument(
+        "--every", type=int, nargs="+", default=[1, 3, 6], help="take every n-th frame (default: 1 3 6)"
+    )
     parser.add_argument("--json", type=Path, help="write all figures to this file too")
 
 
@@ -87,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
             raise SaomError(f"{name} is {min(values)}; it must be at least 1")
     if args.render:
         render_paths(args)
-    sources: dict[str, MaskSource] = {"spoilt truth": _spoilt_masks(args.seed)}
+    sources: dict[str, MaskSource] = {"truth": _true_masks, "spoilt truth": _spoilt_masks(args.seed)}
     if not args.no_model:
         _, segmenter = load_system(args.model)
         sources[segmenter.config.name] = lambda path, frame: segmenter(frame.rgb)
@@ -142,6 +144,11 @@ def _render_path(simulator: RoomSimulator, scene: int, args: argparse.Namespace,
     except SceneSkippedError:
         return False
     return True
+
+
+def _true_masks(path: int, frame: Sample) -> Instances:
+    ids = np.unique(frame.instances[frame.instances > 0]).tolist()
+    return instances_of(frame.instances, dict.fromkeys(ids, 1.0), SpoiltMasks.MIN_AREA)
 
 
 def _spoilt_masks(seed: int) -> MaskSource:

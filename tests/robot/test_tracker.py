@@ -16,7 +16,7 @@ START = 1_700_000_000 * SECOND
 
 
 def instances_of(label_map, ids=None):
-    """Instances whose other columns tell which row they belong to: score, class and box are made from the row's id."""
+    """Instances whose other columns tell which row they belong to: score and class are made from the row's id."""
     label_map = np.asarray(label_map, np.uint16)
     ids = np.unique(label_map[label_map > 0]) if ids is None else ids
     ids = np.asarray(ids, np.int32)
@@ -24,10 +24,17 @@ def instances_of(label_map, ids=None):
         label_map=label_map,
         ids=ids,
         scores=(ids / 100).astype(np.float32),
-        boxes=np.repeat(ids[:, None], 4, axis=1).astype(np.float32),
+        boxes=np.array([box_of(label_map == k) for k in ids], np.float32).reshape(-1, 4),
         class_ids=ids + 1000,
         areas=np.array([np.count_nonzero(label_map == k) for k in ids], np.int64),
     )
+
+
+def box_of(mask):
+    if not mask.any():
+        return (0, 0, 0, 0)
+    y, x = np.nonzero(mask)
+    return (x.min(), y.min(), x.max() + 1, y.max() + 1)
 
 
 def scene(*squares, side=12, shape=(HEIGHT, WIDTH)):
@@ -225,8 +232,9 @@ def test_an_id_in_use_or_remembered_is_never_given_away(monkeypatch):
     monkeypatch.setattr("saom_ros.tracker.MAX_INSTANCES", 6)
     tracker = Tracker(memory=2.5 * FRAME / SECOND)
     # Object 1 stays, object 2 is hidden for one frame, others pass by, each at a place of its own.
-    both = scene((1, 5, 5), (2, 5, 40))
-    passing = [scene((1, 5, 5), (2, 40, x)) for x in (5, 20, 35, 50, 5, 20, 35)]
+    wide = (HEIGHT, 260)
+    both = scene((1, 5, 5), (2, 5, 60), shape=wide)
+    passing = [scene((1, 5, 5), (2, 40, x), shape=wide) for x in (5, 105, 165, 225, 5, 105, 165)]
     results = track(tracker, [both, passing[0], both, *passing[1:]])
     assert {id_at(result, 5, 5) for result in results} == {1}
     assert [int(result.ids[1]) for result in results] == [2, 3, 2, 4, 5, 6, 3, 2, 4]

@@ -172,12 +172,12 @@ def paths(tmp_path):
     return folder
 
 
-def test_the_verb_compares_both_trackers_on_both_kinds_of_masks(paths, tmp_path, capsys):
+def test_the_verb_compares_both_trackers_on_three_kinds_of_masks(paths, tmp_path, capsys):
     out = tmp_path / "figures.json"
     bundle = write_tiny_bundle(tmp_path / "bundle")
     assert main(["track", "--data", str(paths), "--model", str(bundle), "--every", "1", "3", "--json", str(out)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 2 * 2 * 2
+    assert len(lines) == 2 + 3 * 2 * 2
     assert len({len(line) for line in lines}) == 1, "columns are aligned"
     rows = json.loads(out.read_text())
     perfect = next(row for row in rows if row["masks"] == "tiny" and row["tracker"].startswith("masks"))
