@@ -6,10 +6,11 @@ other topics. What is written gets its name only once it is complete. `rosbags` 
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,10 @@ VISION_DEFINITIONS = {
 
 METADATA_VERSION: Final = 8
 """Version 9 (Jazzy) writes QoS in a way that older distributions cannot read."""
+
+COMPRESSION_LEVEL = 1
+"""Of zstd. The library's own choice, 3, takes three times as long for an image of 1280x720 px (33 ms of one core, not
+11), a quarter of the time of segmenting it, for 76 % of its size instead of 83 %."""
 
 FOREVER = (9223372036, 854775807)
 """Seconds and nanoseconds that stand for an infinite time in QoS."""
@@ -86,6 +91,7 @@ class MessageTypes:
         for name, definition in VISION_DEFINITIONS.items():
             types.update(get_types_from_msg(definition, f"vision_msgs/msg/{name}"))
         self.store.register(types)
+        self._blanks: dict[str, dict[str, Callable[[], Any]]] = {}  # by type and field; an image has dozens of messages
         self.vision = SimpleNamespace(**{name: self.maker(f"vision_msgs/msg/{name}") for name in VISION_DEFINITIONS})
         """Stands in for the module `vision_msgs.msg`."""
 
@@ -95,8 +101,12 @@ class MessageTypes:
 
     def new(self, kind: str, **fields: Any) -> Any:
         """A message; fields that are not given are zero or empty. `uint8[]` is an `array`, as in rclpy."""
-        blank = {name: self._blank(*description) for name, description in self.store.fielddefs[kind][1]}
-        return self.store.types[kind](**(blank | fields))
+        blanks = self._blanks.get(kind)
+        if blanks is None:
+            described = self.store.fielddefs[kind][1]
+            blanks = self._blanks[kind] = {name: self._blank(*description) for name, description in described}
+        values = {name: fields[name] if name in fields else make() for name, make in blanks.items()}
+        return self.store.types[kind](**values)
 
     def encode(self, kind: str, message: Any) -> memoryview:
         """A message in CDR."""
@@ -127,17 +137,22 @@ class MessageTypes:
         except Exception:  # a definition that cannot be parsed
             return False
 
-    def _blank(self, node: int, description: Any) -> Any:
+    def _blank(self, node: int, description: Any) -> Callable[[], Any]:
+        """What makes the zero or empty value of a field."""
         from rosbags.interfaces import Nodetype
 
         if node == Nodetype.NAME:
-            return self.new(description)
+            return lambda: self.new(description)
         if node == Nodetype.BASE:
-            return {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}.get(description[0], 0)
+            value = {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}.get(description[0], 0)
+            return lambda: value
         (inner, element), length = description
         if inner == Nodetype.NAME or element[0] == "string":
-            return [self._blank(inner, element) for _ in range(length)]
-        return array("B") if (node, element[0]) == (Nodetype.SEQUENCE, "uint8") else np.zeros(length, element[0])
+            make = self._blank(inner, element)
+            return lambda: [make() for _ in range(length)]
+        if (node, element[0]) == (Nodetype.SEQUENCE, "uint8"):
+            return lambda: array("B")
+        return lambda: np.zeros(length, element[0])
 
 
 class BagReader(AbstractContextManager["BagReader"]):
@@ -221,6 +236,8 @@ class BagWriter(AbstractContextManager["BagWriter"]):
         for key, value in facts.items():
             self._writer.set_custom_data(key, value)
         self._writer.open()
+        storage: Any = self._writer.storage
+        storage.compressor = functools.partial(storage.compressor, level=COMPRESSION_LEVEL)
         self._connections: dict[str, Connection] = {}
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
