@@ -101,6 +101,8 @@ def main(args: argparse.Namespace) -> int:
             check_writable(path)
     if args.overlays is not None and args.overlays.exists() and not args.overlays.is_dir():
         raise SaomError(f"overlays cannot go to {args.overlays}: it is a file; give a folder")
+    if args.overlays is not None:
+        check_writable(args.overlays / "best.png")
     frames = open_frames(
         args.data, args.images, args.limit or (CHOICE_FRAMES if choosing else None), exhaustive=not args.partial
     )

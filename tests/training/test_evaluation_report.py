@@ -115,6 +115,8 @@ def test_prompted_figures_and_recall_are_given_by_class_and_for_held_out_classes
     assert ["SAOM's 55 classes", "perfect", "2", "2", "100.0", "100.0", "100.0", "100.0"] in groups
     assert ["held out of training", "perfect", "1", "1", "0.0", "0.0", "0.0", "0.0"] in groups
     assert ["held out of training", "mute", "1", "1", "-", "-", "0.0", "0.0"] in groups
+    (prompts,) = next(section.paragraphs for section in found if section.title == "Sets of classes")
+    assert prompts.startswith("perfect: 100.0 % of the prompts were grid points")
 
 
 def test_partial_annotation_shows_no_precision_and_says_so():

@@ -167,7 +167,13 @@ def _groups(systems: Mapping[str, Mapping[str, Any]]) -> Section:
         for name, system in systems.items()
         for group, figures in system["class_groups"].items()
     ]
-    return Section("Sets of classes", table=[["%", "system", *(label for label, _ in _GROUP_COLUMNS)], *rows])
+    prompts = [
+        f"{name}: {cell(system['figures']['prompted_on_grid'])} % of the prompts were grid points; the other objects "
+        "have none inside and were asked at their own deepest point."
+        for name, system in systems.items()
+        if system["figures"]["prompted_on_grid"] == system["figures"]["prompted_on_grid"]
+    ]
+    return Section("Sets of classes", prompts, [["%", "system", *(label for label, _ in _GROUP_COLUMNS)], *rows])
 
 
 def _classes(name: str, system: Mapping[str, Any]) -> Section:
