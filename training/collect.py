@@ -10,9 +10,7 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from training.job import Job, MakeSimulator
 from training.scale_out import run_on_ray
 from training.sheet import write_sheet
 from training.simulators.base import SPLITS, Simulator
-from training.storage import Place, as_place, upload
+from training.storage import Place, as_place, scratch_folder, upload
 from training.workers import run_workers
 
 
@@ -123,7 +121,7 @@ def collect(
     if not todo:
         return
     kept = frames - sum(size for _, size in todo)
-    with _local_folder(out) as folder:
+    with nullcontext(out) if isinstance(out, Path) else scratch_folder() as folder:
         if ray is None:
             cores = workers or len(os.sched_getaffinity(0))
             events = run_workers(job, make_simulator, todo, min(cores, len(todo)), folder)
@@ -140,16 +138,6 @@ def collect(
                     shard = folder / job.shard_name(value)
                     upload(shard, out)
                     shard.unlink()
-
-
-@contextmanager
-def _local_folder(out: Place) -> Iterator[Path]:
-    """Where shards are written: the output itself, or a temporary folder to upload from."""
-    if isinstance(out, Path):
-        yield out
-    else:
-        with tempfile.TemporaryDirectory(prefix="saom_ros-collect-") as folder:
-            yield Path(folder)
 
 
 def _check(job: Job, frames: int, workers: int | None) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 import threading
 import traceback
 from collections import Counter, deque
@@ -23,6 +22,7 @@ import saom_ros
 from saom_ros.errors import SaomError
 from training.egl_devices import choose_device
 from training.job import Event, Job, MakeSimulator, make_shard
+from training.storage import scratch_folder
 
 _LOSSES_ALLOWED = 3
 """So many workers may be lost on one shard, or before their first; then the fault is hardly the node's."""
@@ -188,8 +188,8 @@ class _Worker:
         try:
             if self._simulator is None:
                 self._simulator = self._make_simulator(self._job)
-            with tempfile.TemporaryDirectory(prefix="saom_ros-collect-") as folder:
-                made.content = make_shard(self._job, self._simulator, number, size, Path(folder), report).read_bytes()
+            with scratch_folder() as folder:
+                made.content = make_shard(self._job, self._simulator, number, size, folder, report).read_bytes()
         except SaomError as error:
             made.error = f"on {socket.gethostname()}: {error}"
         except Exception:

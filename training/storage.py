@@ -6,11 +6,14 @@ that there, too, a shard that has its name is complete.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import tempfile
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +23,9 @@ from upath import UPath
 from saom_ros.errors import SaomError
 
 Place: TypeAlias = Path | UPath
+
+_SCRATCH = "saom_ros-collect-"
+_SCRATCH_AGE = 60.0  # s
 
 
 def as_place(text: str) -> Place:
@@ -72,6 +78,30 @@ def write_text(target: Place, text: str) -> None:
     else:
         with target.fs.transaction, target.fs.open(target.path, "wb") as file:
             file.write(text.encode())
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder on this machine. What killed processes left is removed; a living one locks its own."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with suppress(OSError):  # another user's, or gone meanwhile
+            # A new one is not locked yet.
+            if time.time() - folder.stat().st_mtime > _SCRATCH_AGE:
+                with _locked(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as name, _locked(Path(name)):
+        yield Path(name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, which goes with the process. Raises BlockingIOError where another process holds it."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(held)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from training.collect import collect
 from training.collection import claim
 from training.job import Job
 from training.shards import list_shards, read_shards
-from training.storage import as_place, upload
+from training.storage import as_place, scratch_folder, upload
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
 URL = "memory://bucket/data"
@@ -182,3 +183,18 @@ def test_info_and_check_read_a_url(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_missing_folder_behind_a_url_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dataset", "check", "memory://nothing"]) == 2
     assert "data folder memory://nothing does not exist" in capsys.readouterr().err
+
+
+def test_scratch_folder_goes_and_takes_what_killed_processes_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new = tmp_path / "saom_ros-collect-old", tmp_path / "saom_ros-collect-new"
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    with scratch_folder() as living:
+        os.utime(living, (0, 0))
+        with scratch_folder() as second:
+            assert sorted(tmp_path.iterdir()) == sorted([new, living, second])
+    assert list(tmp_path.iterdir()) == [new]
