@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import cv2
 import numpy as np
 import pytest
 
@@ -193,6 +194,15 @@ def test_nothing_is_chosen_on_test_frames(bundle, tmp_path, capsys, mode):
     assert "collect some with --split val" in capsys.readouterr().err
 
 
+def photos_with_an_ignored_region(folder):
+    """A folder of label maps with one picture, the red block of which is ignored."""
+    rgb, truth = color_blocks(HEIGHT, WIDTH)
+    for name, image in (("images", rgb[..., ::-1]), ("labels", truth), ("ignore", (truth == 1).astype(np.uint8))):
+        (folder / "photos" / name).mkdir(parents=True)
+        assert cv2.imwrite(str(folder / "photos" / name / "one.png"), image)
+    return folder / "photos"
+
+
 def test_bad_input_is_one_clear_line_and_exit_2(bundle, data, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -215,6 +225,8 @@ def test_bad_input_is_one_clear_line_and_exit_2(bundle, data, tmp_path, capsys):
         (("--model", a_file, "--data", data), "not a readable checkpoint"),
         (("--model", bundle, "--data", data, "--images", empty), "--images goes with a COCO JSON file"),
         (("--model", bundle, "--data", data, "--partial", "--choose-thresholds"), "annotated in part only"),
+        (("--data", data, "--partial", "--tune-baseline"), "annotated in part only"),
+        (("--data", photos_with_an_ignored_region(tmp_path), "--tune-baseline"), "has regions to ignore"),
     ]:
         assert run(*arguments) == 2, message
         error = capsys.readouterr().err

@@ -58,7 +58,7 @@ def validation_frames(frames: FrameSet) -> list[LabelledFrame]:
     """The frames that settings are chosen on, in memory.
 
     Raises:
-        SaomError: one is of the test split, which must stay unseen.
+        SaomError: one is of the test split, which must stay unseen, or annotated in part, where extra masks are free.
     """
     found = []
     for frame in frames:
@@ -66,6 +66,11 @@ def validation_frames(frames: FrameSet) -> list[LabelledFrame]:
             raise SaomError(
                 f"{frames.name} holds frames of the test split ({frame.key}); "
                 "settings are chosen on validation frames: collect some with --split val"
+            )
+        if not frame.exhaustive:
+            raise SaomError(
+                f"{frames.name}: objects of {frame.key} are annotated in part only; "
+                "settings are chosen on frames where every object is annotated"
             )
         found.append(frame)
     return found
