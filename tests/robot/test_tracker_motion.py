@@ -74,7 +74,7 @@ def test_a_small_object_a_size_away_keeps_its_id_though_nothing_overlaps():
 
 def test_a_much_smaller_object_nearby_is_another():
     first, second = np.zeros((2, *SHAPE), np.uint16)
-    first[50:90, 50:90], second[50:60, 95:105] = 1, 1
+    first[50:70, 50:70], second[55:65, 70:80] = 1, 1
     results = track(Tracker(), [instances_of(first), instances_of(second)])
     assert [result.ids.tolist() for result in results] == [[1], [2]]
 
