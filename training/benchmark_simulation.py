@@ -75,6 +75,7 @@ def _measure(scenes: int) -> list[tuple[str, float, str]]:
             except SceneSkippedError:
                 continue
     total, wall = time.process_time() - began, time.perf_counter() - wall
+    shared = _kilobytes(Path("/proc/self/smaps_rollup"), "Pss") / 1024
     simulator.close()
     spent["layout"] -= spent["settle"]
     spent["other"] = total - sum(spent.values())
@@ -86,7 +87,7 @@ def _measure(scenes: int) -> list[tuple[str, float, str]]:
         ("start of a worker (textures)", start, "s"),
         ("frames a scene", frames / scenes, ""),
         ("memory of a worker (peak RSS)", memory, "MB"),
-        ("memory of a worker (PSS)", _kilobytes(Path("/proc/self/smaps_rollup"), "Pss") / 1024, "MB"),
+        ("memory of a worker while it works (PSS)", shared, "MB"),
     ]
 
 

@@ -21,6 +21,7 @@ from training.collection import RECORD_NAME
 from training.job import Job
 from training.shards import Sample, decode_sample, list_shards, read_members
 from training.simulators.base import FRAME_SCHEMA
+from training.simulators.rooms import VERSION
 from training.simulators.rooms.frequencies import FREQUENCIES_FILE, too_rare
 from training.storage import Place
 
@@ -40,10 +41,10 @@ class FolderCheck:
     samples: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     """Problems by file name."""
-    _frames: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Readable samples by simulator and split."""
-    _classes: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """Objects by class, by simulator and split."""
+    _frames: Counter[str] = field(default_factory=Counter)
+    """Sound frames of the present version of the rooms by split."""
+    _classes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Their objects by class."""
     _keys: dict[str, str] = field(default_factory=dict)
     """Sample key -> file name of the shard that holds it."""
 
@@ -104,26 +105,25 @@ class FolderCheck:
             return
         problems = list(sample_problems(sample))
         yield from problems
-        if not problems:
+        # Frames of an earlier version of the rooms are as sound, but show what that one made.
+        if not problems and _is_of_present_rooms(sample.meta):
             self._count(sample)
         if job:
             yield from _job_problems(sample, number, path, job)
 
     def _count(self, sample: Sample) -> None:
-        origin = (str(sample.meta.get("simulator")), str(sample.meta.get("split")))
-        self._frames[origin] += 1
-        self._classes[origin].update(entry["class"] for entry in sample.meta["objects"])
+        split = str(sample.meta.get("split"))
+        self._frames[split] += 1
+        self._classes[split].update(entry["class"] for entry in sample.meta["objects"])
 
     def _frequency_problems(self) -> Iterator[str]:
-        """Classes that rooms are to show more often; other simulators have no such configuration."""
-        for (simulator, split), frames in self._frames.items():
-            if simulator == "rooms":
-                counts = self._classes[simulator, split]
-                for name, least in too_rare(counts, frames, split).items():
-                    yield (
-                        f"shows {counts[name]} objects of class {name} in {frames} frames of the {split} split; "
-                        f"{FREQUENCIES_FILE.name} expects {least:.0f}: is it still placed?"
-                    )
+        for split, frames in self._frames.items():
+            counts = self._classes[split]
+            for name, least in too_rare(counts, frames, split).items():
+                yield (
+                    f"shows {counts[name]} objects of class {name} in {frames} frames of rooms for {split}; "
+                    f"{FREQUENCIES_FILE.name} expects {least:.0f}: is it still placed?"
+                )
 
     def _report(self, path: Place, problem: str) -> str:
         self.broken[path.name] += 1
@@ -169,6 +169,10 @@ def _object_problems(objects: Any, instances: NDArray[np.uint16]) -> Iterator[st
     for entry in objects:
         if entry.get("class") not in known:
             yield f"has object {entry['id']} of class {entry.get('class')!r}, which {CLASSES_FILE.name} does not list"
+
+
+def _is_of_present_rooms(meta: Mapping[str, Any]) -> bool:
+    return meta.get("simulator") == "rooms" and meta.get("simulator_version") == VERSION
 
 
 def _held_out_problems(meta: Mapping[str, Any]) -> Iterator[str]:

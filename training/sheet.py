@@ -22,7 +22,7 @@ SHEET_NAME = "sheet.png"
 _COLUMNS = 6
 _TILE_WIDTH = 320
 _TILES = 24
-_JPEG_QUALITY = 80
+_JPEG_QUALITY = 72
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ from shard_files import mug_on_book, write_shards
 
 from training.classes import class_names, held_out_classes
 from training.dataset_check import FolderCheck
-from training.simulators.rooms import furniture, furniture_wall, layout, simulator
+from training.simulators.rooms import VERSION, furniture, furniture_wall, layout, simulator
 from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.frequencies import least_frequencies, too_rare
 from training.simulators.rooms.layout import build_scene
@@ -149,22 +149,29 @@ def test_few_frames_prove_nothing_about_rare_classes() -> None:
     assert too_rare({}, 10, "test") == {}
 
 
-def rooms_folder(folder: Path, split: str, names: tuple[str, str] = ("Mug", "Book"), frames: int = 300) -> Path:
+def rooms_folder(
+    folder: Path, split: str, names: tuple[str, str] = ("Mug", "Book"), frames: int = 100, version: int = VERSION
+) -> Path:
     made = [mug_on_book(scene) for scene in range(frames)]
     for frame in made:
-        frame.meta |= {"simulator": "rooms", "split": split}
+        frame.meta |= {"simulator": "rooms", "simulator_version": version, "split": split}
         frame.meta["objects"] = [{"id": 7, "class": names[0]}, {"id": 3, "class": names[1]}]
     return write_shards(folder, made)
 
 
 def test_dataset_check_names_the_class_that_is_missing(tmp_path: Path) -> None:
     found = [problem for problem in FolderCheck(rooms_folder(tmp_path, "train")).problems() if problem]
-    expected = round(0.3 * least_frequencies()["Shelf"])
+    expected = round(0.1 * least_frequencies()["Shelf"])
     assert any(
-        f"shows 0 objects of class Shelf in 300 frames of the train split; frequencies.yaml expects {expected}" in p
+        f"shows 0 objects of class Shelf in 100 frames of rooms for train; frequencies.yaml expects {expected}" in p
         for p in found
     )
     assert not any("class Book" in problem or "class Mug" in problem for problem in found)
+
+
+def test_dataset_check_expects_nothing_of_frames_that_an_earlier_version_made(tmp_path: Path) -> None:
+    folder = rooms_folder(tmp_path, "train", version=VERSION - 1)
+    assert not [problem for problem in FolderCheck(folder).problems() if problem]
 
 
 def test_dataset_check_names_held_out_classes_in_training_frames(tmp_path: Path) -> None:

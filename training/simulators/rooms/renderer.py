@@ -276,9 +276,9 @@ class Renderer:
 
     def _upload_textures(self, textures: NDArray[np.uint8]) -> moderngl.TextureArray:
         layers, height, width, channels = textures.shape
-        uploaded = self._context.texture_array(
-            (width, height, layers), channels, np.ascontiguousarray(textures).tobytes()
-        )
+        # The array itself, not a copy of its 64 MB: this is where a worker's memory peaks.
+        pixels = np.ascontiguousarray(textures)
+        uploaded = self._context.texture_array((width, height, layers), channels, pixels.data)
         uploaded.build_mipmaps()
         uploaded.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         # Anisotropic filtering is free on a GPU and doubles the colour pass in software.

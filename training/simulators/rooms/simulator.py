@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from training.classes import held_out_classes
 from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
+from training.simulators.rooms import VERSION
 from training.simulators.rooms.camera import View, ViewSampler, orbit
 from training.simulators.rooms.layout import build_scene
 from training.simulators.rooms.lighting import light_scene
@@ -117,6 +118,7 @@ class RoomSimulator:
         meta = {
             "schema": FRAME_SCHEMA,
             "simulator": self.name,
+            "simulator_version": VERSION,
             "split": self._split,
             "seed": self._seed,
             "scene": scene,

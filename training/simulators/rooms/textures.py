@@ -35,18 +35,19 @@ def texture_bank(seed: int, patterns: int = 126, labels: int = 128) -> tuple[Byt
         kinds: kind name -> layer numbers, for example `{"wood": [2, 20, ...], "label": [126, ...]}`.
     """
     rng = np.random.default_rng(seed)
-    layers: list[ByteImage] = []
+    # Painted into their place: a list of layers would double what a worker holds.
+    layers = np.empty((patterns + labels, TEXTURE_SIZE, TEXTURE_SIZE, 4), np.uint8)
     kinds: dict[str, list[int]] = {}
     pattern_kinds = list(PATTERNS)
     for number in range(patterns):
         kind = pattern_kinds[number % len(pattern_kinds)]
-        kinds.setdefault(kind, []).append(len(layers))
-        layers.append(paint_pattern(rng, kind))
-    for number in range(labels):
-        kind = _LABEL_CYCLE[number % len(_LABEL_CYCLE)]
-        kinds.setdefault(kind, []).append(len(layers))
-        layers.append(paint_label(rng, kind))
-    return np.stack(layers), kinds
+        kinds.setdefault(kind, []).append(number)
+        layers[number] = paint_pattern(rng, kind)
+    for number in range(patterns, patterns + labels):
+        kind = _LABEL_CYCLE[(number - patterns) % len(_LABEL_CYCLE)]
+        kinds.setdefault(kind, []).append(number)
+        layers[number] = paint_label(rng, kind)
+    return layers, kinds
 
 
 def paint_pattern(rng: np.random.Generator, kind: str) -> ByteImage:
