@@ -67,7 +67,8 @@ class EverythingMode(nn.Module):
         A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32
         (M,), boxes float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
         """
-        features = self.model.encode(image.permute(0, 3, 1, 2))
+        # TensorRT takes uint8 as an input only when nothing but a cast reads it.
+        features = self.model.encode(image.float().permute(0, 3, 1, 2))
         asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
         decoded = self.model.decode(features, asked[None])
         probabilities = decoded.masks[0].float().sigmoid()  # areas of cells are beyond what fp16 counts exactly
