@@ -76,8 +76,22 @@ def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]
         shrinks = box.content_height < box.image_height or box.content_width < box.image_width
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         size = (box.content_width, box.content_height)
-        content[:] = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=interpolation)
+        content[:] = cv2.resize(_shrunk(np.ascontiguousarray(rgb), box), size, interpolation=interpolation)
     return canvas
+
+
+def _shrunk(rgb: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
+    """The image averaged over whole blocks of pixels, as large as they fit the scale and divide both sides.
+
+    OpenCV averages whole blocks seven times faster than fractions of pixels: of a 720p image, all there is to do for
+    the fractions is a quarter.
+    """
+    scale = min(box.image_height / box.content_height, box.image_width / box.content_width)
+    for factor in range(int(scale), 1, -1):
+        if box.image_height % factor == box.image_width % factor == 0:
+            size = (box.image_width // factor, box.image_height // factor)
+            return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return rgb
 
 
 def letterbox_labels(labels: NDArray[np.integer], box: Letterbox) -> NDArray[np.integer]:

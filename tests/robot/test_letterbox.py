@@ -121,3 +121,17 @@ def test_sizes_below_one_are_refused(sizes):
 def test_an_image_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"array is \(5, 6\), the letterbox is for \(5, 5\)"):
         letterbox_image(np.zeros((5, 6, 3), np.uint8), Letterbox.fit(5, 5, 32, 32))
+
+
+def test_a_large_image_is_averaged_over_all_its_pixels():
+    ramp = np.add.outer(np.arange(720) * 0.1, np.arange(1280) * 0.1)
+    noise = np.random.default_rng(0).integers(-40, 41, ramp.shape)
+    rgb = np.repeat(np.clip(ramp + noise + 40, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    box = Letterbox.fit(720, 1280, 288, 384)
+
+    content = letterbox_image(rgb, box)[: box.content_height, : box.content_width, 0].astype(float)
+
+    y, x = (np.arange(box.content_height) + 0.5) / 0.3, (np.arange(box.content_width) + 0.5) / 0.3
+    expected = np.add.outer((y - 0.5) * 0.1, (x - 0.5) * 0.1) + 39.5
+    assert abs((content - expected).mean()) < 0.5
+    assert (content - expected).std() < 8, "eleven pixels of noise 23 are averaged"
