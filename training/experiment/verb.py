@@ -22,7 +22,7 @@ from training.experiment.report import write_report
 from training.experiment.run import Setting, score, train
 
 EXPERIMENTS = ("saom-claim",)
-_QUICK_FRAMES = {"train": 12, "val": 2, "test": 2}
+_QUICK_FRAMES = {"train": 6, "val": 1, "test": 1}
 _QUICK_IMAGES = 0.001
 
 
@@ -71,7 +71,7 @@ def setting_of(args: argparse.Namespace, test: dict[str, FrameSet]) -> Setting:
         train=args.train,
         validation=args.val,
         test=test,
-        choice_frames=2 if args.quick else 24,
+        choice_frames=1 if args.quick else 24,
         images=_QUICK_IMAGES if args.quick else args.images,
         tiny=args.quick,
     )
