@@ -1,4 +1,5 @@
-"""The command line `saom`: `segment` for images, folders and videos, `bag` for ROS 2 recordings, `info` for versions.
+"""The command line `saom`: `segment` for images, folders and videos, `bag` for ROS 2 recordings, `info` for versions,
+`engine` for TensorRT.
 
 Exit codes: 0 done; 1 some of many files were bad (named on stderr, the others are done); 2 a user's mistake, told in
 one line. `python -m saom_ros` is the same.
@@ -21,15 +22,16 @@ import cv2
 import numpy as np
 
 import saom_ros
+from saom_ros import engine_commands
 from saom_ros.bag import BagOptions, BagSegmentation, choose_inputs
-from saom_ros.bundle import DEFAULT_BUNDLE, BundleConfig, Thresholds, load_config
+from saom_ros.bundle import BundleConfig, Thresholds, load_config
 from saom_ros.errors import ImageError, SaomError
 from saom_ros.image_files import Frame, count_frames, encode_png, find_inputs, read_frames, write_atomically
 from saom_ros.instances import Instances
 from saom_ros.overlay import draw_overlay
 from saom_ros.rosbag2 import BagReader, BagWriter, MessageTypes
-from saom_ros.runtimes import AUTO, RUNTIMES, installed
-from saom_ros.segmenter import DEFAULT_MIN_AREA, Segmenter
+from saom_ros.runtimes import AUTO, RUNTIMES, TENSORRT, create, installed
+from saom_ros.segmenter import DEFAULT_MIN_AREA, Segmenter, bundle_folder
 
 DONE, SOME_BAD, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -110,10 +112,12 @@ def info(arguments: argparse.Namespace) -> int:
     for name, version in _versions().items():
         print(f"{name:<12} {version}")
     found = installed()
-    for name, entry in RUNTIMES.items():
-        print(f"runtime      {name} {found.get(name, f'not installed; {entry.install}')}")
-    folder = arguments.model or DEFAULT_BUNDLE
+    for name, mend in RUNTIMES.items():
+        print(f"runtime      {name} {found.get(name, f'not installed; {mend}')}")
+    folder = bundle_folder(arguments.model)
     config = load_config(folder)
+    runtime = create(folder, config)
+    print(f"auto         {runtime.name} {runtime.note}")
     print(f"bundle       {folder}")
     for name, value in _facts(folder, config).items():
         print(f"  {name:<12} {value}")
@@ -147,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(command=info)
     verb.add_argument("--model", type=Path, metavar="BUNDLE", help=MODEL_HELP)
+    engine_commands.add_verbs(commands)
     return parser
 
 
@@ -191,6 +196,8 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
 
 def _load_segmenter(arguments: argparse.Namespace) -> Segmenter:
     segmenter = Segmenter.load(arguments.model, arguments.runtime, arguments.threads)
+    if arguments.runtime == TENSORRT != segmenter.runtime.name:
+        print(f"not on TensorRT: {segmenter.runtime.name} {segmenter.runtime.note}", file=sys.stderr)
     chosen = {field.name: getattr(arguments, f"{field.name}_threshold") for field in dataclasses.fields(Thresholds)}
     given = {name: value for name, value in chosen.items() if value is not None}
     segmenter.thresholds = dataclasses.replace(segmenter.thresholds, **given)

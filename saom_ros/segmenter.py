@@ -53,21 +53,28 @@ class Segmenter:
         self._outputs = graph_outputs(config)
 
     @classmethod
-    def load(cls, bundle: Path | str | None = None, runtime: str = AUTO, threads: int = 0) -> Segmenter:
+    def load(
+        cls,
+        bundle: Path | str | None = None,
+        runtime: str = AUTO,
+        threads: int = 0,
+        engines: Path | None = None,
+    ) -> Segmenter:
         """Open a model bundle.
 
         Args:
             bundle: folder of the bundle; None = the one that ships with the package.
             runtime: `auto` or a name in `saom_ros.runtimes.RUNTIMES`.
             threads: CPU threads for inference, 0 = the library's default.
+            engines: folder of TensorRT engines; None = the user's cache.
 
         Raises:
             BundleError: the bundle is missing, damaged or does not fit.
             SaomError: the runtime is unknown or not installed.
         """
-        folder = DEFAULT_BUNDLE if bundle is None else Path(os.path.expanduser(bundle))
+        folder = bundle_folder(bundle)
         config = load_config(folder)
-        return cls(config, create(folder, config, runtime, threads))
+        return cls(config, create(folder, config, runtime, threads, engines))
 
     @property
     def min_area(self) -> int:
@@ -133,6 +140,11 @@ class Segmenter:
         prompts = np.full((self.config.num_points, 2), UNUSED_POINT, np.float32)
         prompts[: len(xy)] = box.to_input(xy)
         return prompts
+
+
+def bundle_folder(bundle: Path | str | None) -> Path:
+    """Where a bundle lies; None = the one that ships with the package."""
+    return DEFAULT_BUNDLE if bundle is None else Path(os.path.expanduser(bundle))
 
 
 @functools.lru_cache(maxsize=16)

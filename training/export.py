@@ -50,6 +50,7 @@ class TorchRuntime:
     """A ``saom_ros`` runtime over the torch module that is exported, so that evaluation runs what robots will run."""
 
     name = "torch"
+    note = "in this process"
 
     def __init__(self, module: EverythingMode) -> None:
         self._module = module.eval()
@@ -141,7 +142,7 @@ def write_bundle(
     files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
     mapping = replace(config, files=files).to_mapping()
     (temporary / CONFIG_NAME).write_text(yaml.safe_dump(mapping, sort_keys=False, width=120))
-    check_parity(outputs, runtimes.create(temporary, load_config(temporary)).run(inputs))
+    check_parity(outputs, runtimes.create(temporary, load_config(temporary), "onnxruntime").run(inputs))
     replaced = out.with_name(out.name + ".old")
     shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():

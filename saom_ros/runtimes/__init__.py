@@ -1,56 +1,52 @@
 """Runtimes: libraries that run a bundle's graph on a robot, behind one small interface.
 
-Each runtime is a class in a module of its own, made from a bundle's folder and configuration; `RUNTIMES` lists them in
-the order in which `auto` prefers them. Their libraries are imported only when one is used.
+Each runtime is a class in a module of its own; `create` opens the one that is asked for, or for `auto` the fastest that
+is there, and its `note` says which it is and why. Their libraries are imported only when one is used.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from saom_ros.bundle import BundleConfig
 from saom_ros.errors import SaomError
-from saom_ros.runtimes.base import Runtime
+from saom_ros.runtimes.base import Runtime, Unavailable
 
-__all__ = ["AUTO", "RUNTIMES", "Runtime", "create", "installed"]
+__all__ = ["AUTO", "RUNTIMES", "TENSORRT", "Runtime", "create", "installed"]
 
-AUTO = "auto"
+AUTO, TENSORRT, ONNXRUNTIME, OPENVINO = "auto", "tensorrt", "onnxruntime", "openvino"
 
-
-class _Entry(NamedTuple):
-    library: str
-    """Python module that must be installed."""
-    module: str
-    """Module of this package with the runtime class."""
-    cls: str
-    install: str
-    """The mend where the library is missing."""
-
-
-RUNTIMES: dict[str, _Entry] = {
-    "onnxruntime": _Entry("onnxruntime", "saom_ros.runtimes.onnxruntime", "OnnxRuntime", "pip install onnxruntime"),
-    "openvino": _Entry("openvino", "saom_ros.runtimes.openvino", "OpenVino", "pip install openvino"),
+RUNTIMES: dict[str, str] = {
+    ONNXRUNTIME: "pip install onnxruntime",
+    OPENVINO: "pip install openvino",
+    TENSORRT: "comes with JetPack; elsewhere pip install tensorrt",
 }
+"""Name, which is that of the Python module too -> the mend where it is missing."""
 
 
 def installed() -> dict[str, str]:
-    """Runtimes that can be used here, best first, with the version of their library."""
-    versions = {}
-    for name, entry in RUNTIMES.items():
-        if importlib.util.find_spec(entry.library) is not None:
-            versions[name] = str(getattr(importlib.import_module(entry.library), "__version__", "unknown"))
-    return versions
+    """Runtimes whose library is installed, with its version."""
+    return {
+        name: str(getattr(importlib.import_module(name), "__version__", "unknown"))
+        for name in RUNTIMES
+        if importlib.util.find_spec(name) is not None
+    }
 
 
-def create(folder: Path | str, config: BundleConfig, runtime: str = AUTO, threads: int = 0) -> Runtime:
+def create(
+    folder: Path | str, config: BundleConfig, runtime: str = AUTO, threads: int = 0, engines: Path | None = None
+) -> Runtime:
     """Open the graph of the bundle in `folder`.
 
     Args:
-        runtime: a name in `RUNTIMES`, or `auto` for the best one that is installed.
+        runtime: a name in `RUNTIMES`, or `auto` for the fastest that is there: TensorRT with an engine that was built
+            before, ONNX Runtime on a GPU, OpenVINO on a CPU with bfloat16, ONNX Runtime. `tensorrt` is a wish: where it
+            is not to be had the next best one runs, and its note says why.
         threads: CPU threads, 0 = the library's default.
+        engines: folder of the TensorRT engines; None = `saom_ros.engines.default_cache()`.
 
     Raises:
         SaomError: unknown or missing runtime, negative threads.
@@ -60,9 +56,57 @@ def create(folder: Path | str, config: BundleConfig, runtime: str = AUTO, thread
         raise SaomError(f"threads is {threads!r}; it must be an integer in 0..1024 (0 = the library's default)")
     if runtime != AUTO and runtime not in RUNTIMES:
         raise SaomError(f"unknown runtime {runtime!r}; expected one of {', '.join([AUTO, *RUNTIMES])}")
-    candidates = RUNTIMES if runtime == AUTO else {runtime: RUNTIMES[runtime]}
-    for entry in candidates.values():
-        if importlib.util.find_spec(entry.library) is not None:
-            return getattr(importlib.import_module(entry.module), entry.cls)(Path(folder), config, threads)
-    mends = " or ".join(entry.install for entry in candidates.values())
-    raise SaomError(f"runtime {runtime!r}: its library is not installed; run: {mends}")
+    folder = Path(folder)
+    openers: dict[str, Callable[[], Runtime]] = {
+        "TensorRT": lambda: _tensorrt(folder, config, engines),
+        "CUDA": lambda: _onnxruntime(folder, config, threads, cuda=True),
+        "OpenVINO": lambda: _openvino(folder, config, threads, bfloat16=True),
+        "ONNX Runtime": lambda: _onnxruntime(folder, config, threads),
+        "OpenVINO without bfloat16": lambda: _openvino(folder, config, threads),
+    }
+    if runtime == ONNXRUNTIME:
+        openers = {"ONNX Runtime": openers["ONNX Runtime"]}
+    elif runtime == OPENVINO:
+        openers = {"OpenVINO": openers["OpenVINO without bfloat16"]}
+    reasons = []
+    for name, opener in openers.items():
+        try:
+            opened = opener()
+        except Unavailable as error:
+            reasons.append(f"{name}: {error}")
+        else:
+            if reasons:
+                opened.note = f"{opened.note} ({'; '.join(reasons)})"
+            return opened
+    mend = RUNTIMES[OPENVINO if runtime == OPENVINO else ONNXRUNTIME]
+    raise SaomError(f"runtime {runtime!r}: its library is not installed; run: {mend}")
+
+
+def _tensorrt(folder: Path, config: BundleConfig, cache: Path | None) -> Runtime:
+    _require(TENSORRT)
+    from saom_ros import engines  # imports this package
+
+    return engines.open_engine(folder, config, cache)
+
+
+def _onnxruntime(folder: Path, config: BundleConfig, threads: int, cuda: bool = False) -> Runtime:
+    _require(ONNXRUNTIME)
+    from saom_ros.runtimes.onnxruntime import OnnxRuntime, find_cuda
+
+    if cuda:
+        find_cuda()
+    return OnnxRuntime(folder, config, threads)
+
+
+def _openvino(folder: Path, config: BundleConfig, threads: int, bfloat16: bool = False) -> Runtime:
+    _require(OPENVINO)
+    from saom_ros.runtimes.openvino import OpenVino, has_bfloat16
+
+    if bfloat16 and not has_bfloat16():
+        raise Unavailable("no faster on this CPU without bfloat16")
+    return OpenVino(folder, config, threads)
+
+
+def _require(library: str) -> None:
+    if importlib.util.find_spec(library) is None:
+        raise Unavailable("not installed")

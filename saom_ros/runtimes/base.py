@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.bundle import BundleConfig
-from saom_ros.errors import BundleError
+from saom_ros.errors import BundleError, SaomError
 
 
 class Runtime(Protocol):
@@ -21,9 +21,16 @@ class Runtime(Protocol):
         """Shown by the node's diagnostics and `saom info`, for example `onnxruntime`."""
         ...
 
+    note: str
+    """What it runs on and why it and no faster one, in one line, for example `on the CPU (CUDA: no NVIDIA driver)`."""
+
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once. Takes and returns C-contiguous arrays of exactly the graph's dtypes and shapes."""
         ...
+
+
+class Unavailable(SaomError):  # noqa: N818  (no error: the next runtime is tried)
+    """A runtime that cannot be used on this machine; the message completes `NAME: ...`."""
 
 
 class Tensor(NamedTuple):

@@ -1,4 +1,7 @@
-"""ONNX Runtime on the CPU: the runtime that every robot has, and the reference for the others."""
+"""ONNX Runtime: the runtime that every robot has, and on the CPU the reference for the others.
+
+On a machine with an NVIDIA GPU and an `onnxruntime-gpu` it runs there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from numpy.typing import NDArray
 
 from saom_ros.bundle import GRAPH_NAME, BundleConfig
 from saom_ros.errors import BundleError
-from saom_ros.runtimes.base import Tensor, check_graph
+from saom_ros.runtimes.base import Tensor, Unavailable, check_graph
+from saom_ros.runtimes.cuda import CudaError, find_gpu
 
 _DTYPES = {
     "tensor(uint8)": "uint8",
@@ -20,11 +24,25 @@ _DTYPES = {
     "tensor(int64)": "int64",
 }
 
-_ERRORS_ONLY = 3
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+_ERRORS_ONLY, _FATAL_ONLY = 3, 4
+
+
+def find_cuda() -> str:
+    """What ONNX Runtime's CUDA provider would run on; raises `Unavailable` where there is no provider or no GPU."""
+    import onnxruntime
+
+    if _CUDA not in onnxruntime.get_available_providers():
+        raise Unavailable(f"onnxruntime {onnxruntime.__version__} has no CUDA provider")
+    try:
+        return find_gpu().name
+    except CudaError as error:
+        raise Unavailable(str(error)) from None
 
 
 class OnnxRuntime:
-    """`model.onnx` of a bundle in an ONNX Runtime session on the CPU."""
+    """`model.onnx` of a bundle in an ONNX Runtime session, on the GPU where that is possible."""
 
     name = "onnxruntime"
 
@@ -42,7 +60,7 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._path = path = folder / GRAPH_NAME
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session, self.note = _open(path, options)
         except Exception as error:  # onnxruntime's own exceptions have no public common base
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{path}: ONNX Runtime {onnxruntime.__version__} cannot open it: {reason}") from None
@@ -59,6 +77,33 @@ class OnnxRuntime:
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{self._path}: the graph cannot run: {reason}; export the model again") from None
         return dict(zip(self._outputs, outputs, strict=True))
+
+
+def _open(path: Path, options: Any) -> tuple[Any, str]:
+    """A session, and what it runs on."""
+    import onnxruntime
+
+    problem = ""
+    try:
+        gpu = find_cuda()
+    except Unavailable:
+        pass
+    else:
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # finds CUDA's libraries where pip has put them
+        options.log_severity_level = _FATAL_ONLY  # what is missing is told by the note
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=[_CUDA, _CPU])
+        except Exception as error:
+            problem = " ".join(str(error).split())[:200]
+        else:
+            # Without CUDA's or cuDNN's libraries ONNX Runtime goes on with the CPU alone.
+            if _CUDA in session.get_providers():
+                return session, f"on {gpu} through CUDA"
+            problem = "CUDA's or cuDNN's libraries are missing or of another version"
+        options.log_severity_level = _ERRORS_ONLY
+    session = onnxruntime.InferenceSession(str(path), options, providers=[_CPU])
+    return session, "on the CPU" + (f", as its CUDA provider does not start: {problem}" if problem else "")
 
 
 def _tensor(node: Any) -> Tensor:

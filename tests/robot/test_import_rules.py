@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT_LIBRARIES = {"numpy", "cv2", "yaml", "scipy", "onnxruntime", "openvino", "saom_ros"}
-OPTIONAL_LIBRARIES = {"rosbag2.py": {"rosbags"}}
+OPTIONAL_LIBRARIES = {
+    "rosbag2.py": {"rosbags"},
+    "engines.py": {"tensorrt"},
+    "tensorrt.py": {"tensorrt"},
+    "engine_build.py": {"polygraphy"},
+}
 TRAINING_ONLY = {
     "torch",
     "torchvision",

@@ -16,7 +16,7 @@ def feeds(config):
     return {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in graph_inputs(config).items()}
 
 
-@pytest.mark.parametrize("name", ["auto", *runtimes.RUNTIMES])
+@pytest.mark.parametrize("name", ["auto", "onnxruntime", "openvino"])
 def test_a_runtime_runs_the_graph(tiny_bundle, name):
     require(name)
     config = load_config(tiny_bundle)
@@ -25,7 +25,7 @@ def test_a_runtime_runs_the_graph(tiny_bundle, name):
     check_arrays(graph_outputs(config), runtime.run(feeds(config)))
 
 
-@pytest.mark.parametrize("name", runtimes.RUNTIMES)
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_every_runtime_gives_the_same_masks_again_and_again(tiny_bundle, name):
     require(name)
     config = load_config(tiny_bundle)
@@ -66,7 +66,7 @@ def test_installed_runtimes_are_listed_with_their_versions():
     assert runtimes.installed()["onnxruntime"] == onnxruntime.__version__
 
 
-@pytest.mark.parametrize("name", runtimes.RUNTIMES)
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x08" * 1000])
 def test_a_file_that_is_no_graph_is_refused(tiny_bundle, tmp_path, name, content):
     require(name)
