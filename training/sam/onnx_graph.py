@@ -60,7 +60,7 @@ def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
         torch.onnx.export(
             module,
             tuple(inputs.values()),
-            traced / path.name,
+            str(traced / path.name),  # only a string lets PyTorch put more than 2 GB into files beside it
             input_names=list(inputs),
             output_names=outputs,
             opset_version=OPSET,
