@@ -17,9 +17,10 @@ from saom_ros.errors import ImageError, SaomError
 from saom_ros.nodes.depth_images import DEPTH_ENCODINGS
 from saom_ros.nodes.detections import label_info_message
 from saom_ros.nodes.images import READABLE_ENCODINGS
-from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
+from saom_ros.nodes.pairing import Pair, Pairing
 from saom_ros.nodes.parameters import SegmentParameters, checked, limits_of
 from saom_ros.nodes.pipeline import DETECTIONS, MASK, OVERLAY, POINTS, Frame, Messages, Pipeline, Scene, pixel_reader
+from saom_ros.nodes.stamps import stamp_of
 from saom_ros.rosbag2 import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,

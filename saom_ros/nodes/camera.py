@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from saom_ros.errors import ImageError, SaomError
 from saom_ros.nodes import compat, diagnostics, registration
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
-from saom_ros.nodes.pairing import Pair, Pairing, stamp_of
+from saom_ros.nodes.pairing import Pair, Pairing
 from saom_ros.nodes.parameters import COMPRESSED, ON_DEMAND, SegmentParameters
 from saom_ros.nodes.pipeline import (
     DETECTIONS,
@@ -39,12 +39,10 @@ from saom_ros.nodes.pipeline import (
     pixel_reader,
     problem_of,
 )
+from saom_ros.nodes.stamps import WENT_BACK, StampWatch, age_of, stamp_of
 from saom_ros.nodes.transforms import WAIT_SECONDS, PointTransforms, TransformNotYetError
 from saom_ros.nodes.triggers import Triggers
 from saom_ros.segmenter import Segmenter
-
-ALLOWED_AGE, ALLOWED_FUTURE = 5.0, 0.5
-"""Seconds by which a stamp may lie behind and ahead of the node's clock before that is worth a remark."""
 
 
 def newest(depth: int = 1) -> QoSProfile:
@@ -110,7 +108,7 @@ class Camera:
         self._asked_point: tuple[PointStamped, float] | None = None
         self._number = 0
         self._notes: dict[str, str] = {}
-        self._last_stamp = 0
+        self._stamps = StampWatch()
         self._start_counting()
         types: dict[str, Any] = {MASK: Image, TARGET_MASK: Image, OVERLAY: Image, POINTS: PointCloud2}
         if vision is not None:
@@ -160,7 +158,8 @@ class Camera:
         if segmented is None:
             return
         overhead = result.seconds - segmented.inference
-        self._counts.finished(time.monotonic(), segmented.inference, overhead, self._age(result.header))
+        age = age_of(stamp_of(result.header), self._now())
+        self._counts.finished(time.monotonic(), segmented.inference, overhead, age)
         stamp = result.header.stamp
         self.triggers.finish(
             segmented.number,
@@ -313,34 +312,15 @@ class Camera:
 
     def _look_at_time(self, header: Any) -> None:
         """Say once what is odd about the stamps."""
-        stamp = stamp_of(header)
-        if stamp == 0:
-            self._note(
-                "no stamp", f"images of {self.topic} have no stamp: latency is unknown, and depth cannot be paired"
-            )
-            return
-        if stamp < self._last_stamp:
-            self._note(
-                "stamps went back",
-                f"stamps of {self.topic} went backwards (a bag that loops, a simulation that restarts): object ids and "
-                "the pairing of depth begin anew",
-            )
+        oddities = self._stamps.oddities(stamp_of(header), self._now(), self.topic)
+        for subject, line in oddities.items():
+            self._note(subject, line)
+        if WENT_BACK in oddities:
             self._transforms.clear()
-        self._last_stamp = stamp
-        age = self._age(header)
-        if age is not None and not -ALLOWED_FUTURE <= age <= ALLOWED_AGE:
-            side = "behind" if age > 0 else "ahead of"
-            self._note(
-                f"stamps {side}",
-                f"stamps of {self.topic} are far {side} the node's clock ({abs(age):.1f} s when first seen): set "
-                "use_sim_time for a bag or a simulation, or synchronise the clocks",
-            )
 
-    def _age(self, header: Any) -> float | None:
-        """Seconds since the stamp by the node's clock (simulated time where asked for); None without a stamp."""
-        stamp = stamp_of(header)
-        now: int = self._node.get_clock().now().nanoseconds
-        return (now - stamp) * 1e-9 if stamp else None
+    def _now(self) -> int:
+        """The node's time in ns: simulated time where asked for."""
+        return int(self._node.get_clock().now().nanoseconds)
 
     def _start_counting(self) -> None:
         self._counts = FrameStatistics()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Image = TypeVar("Image")
 Depth = TypeVar("Depth")
@@ -170,11 +170,6 @@ class Pairing(Generic[Image, Depth]):
         known = self._unpaired[1] if self._unpaired is not None else None
         if known is None or abs(depth_stamp - image_stamp) < abs(known - image_stamp):
             self._unpaired = (image_stamp, depth_stamp)
-
-
-def stamp_of(header: Any) -> int:
-    """Stamp of a header in ns. Not by rclpy's Time: it refuses negative seconds, which must not end the node."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 def _seconds(stamp: int) -> str:

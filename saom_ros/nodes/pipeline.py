@@ -19,9 +19,9 @@ from saom_ros.instances import Instances
 from saom_ros.nodes import detections, images, registration
 from saom_ros.nodes.compressed_images import compressed_reader
 from saom_ros.nodes.depth_images import depth_from_message
-from saom_ros.nodes.pairing import stamp_of
 from saom_ros.nodes.parameters import SegmentParameters
 from saom_ros.nodes.point_clouds import fill_cloud
+from saom_ros.nodes.stamps import stamp_of
 from saom_ros.overlay import draw_overlay
 from saom_ros.segmenter import Segmenter
 from saom_ros.targets import Target
