@@ -46,7 +46,7 @@ FAMILIAR = 3
 """An object seen in so many frames counts half of one seen always."""
 
 UNSTAMPED_PERIOD = 33_333_333
-"""Time in nanoseconds from one frame to the next where one of them has no stamp: 30 Hz."""
+"""Time in nanoseconds from one frame to the next where one has no stamp or both have the same: 30 Hz."""
 
 
 class Tracker:
@@ -88,8 +88,8 @@ class Tracker:
 
         Args:
             instances: objects of one image; ids as in the label map, distinct.
-            stamp: when the image was taken in nanoseconds; None or 0 = unknown, then the frame counts as taken 1/30 s
-                after the one before it.
+            stamp: when the image was taken in nanoseconds; None, 0 or the stamp of the frame before = unknown, then the
+                frame counts as taken 1/30 s after the one before it.
         """
         self.reset_reason = self._advance(stamp or None, instances.label_map.shape)
         self._frame += 1
@@ -110,7 +110,9 @@ class Tracker:
 
     def _advance(self, stamp: int | None, shape: tuple[int, ...]) -> str | None:
         """Move the clock to the new frame and forget what is too old; says why where that is everything."""
-        elapsed = UNSTAMPED_PERIOD if stamp is None or self._stamp is None else stamp - self._stamp
+        elapsed = 0 if stamp is None or self._stamp is None else stamp - self._stamp
+        # Where the stamps stand still, time must not: what is hidden would be remembered for ever.
+        elapsed = elapsed or UNSTAMPED_PERIOD
         reason = None
         if self._shape not in ((), shape):
             reason = f"image size changed from {_size(self._shape)} to {_size(shape)}"

@@ -197,8 +197,8 @@ def test_reset_forgets_all_and_ids_go_on():
     assert tracker.reset_reason is None, "nothing was left to forget"
 
 
-@pytest.mark.parametrize("stamp", [None, 0])
-def test_unstamped_frames_count_as_a_thirtieth_of_a_second_apart(stamp):
+@pytest.mark.parametrize("stamp", [None, 0, START])
+def test_frames_without_stamps_or_of_one_stamp_count_as_a_thirtieth_of_a_second_apart(stamp):
     def ids_after(hidden):
         tracker = Tracker(memory=0.5)
         frames = [PAIR, *[scene((1, 10, 10))] * hidden, PAIR]
