@@ -1,7 +1,7 @@
 """The class list of `training/classes.yaml`, and how class names of other people's data are matched with it.
 
-Models here do not predict classes, so an imported object whose class is not on the list is still worth having: it
-becomes `UNKNOWN_CLASS`, and its own name stays beside it as `source_class`.
+Whole objects are learned without classes, so an imported object whose class is not on the list is still worth having:
+it becomes `UNKNOWN_CLASS`, and its own name stays beside it as `source_class`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def object_entry(label: int, source_class: str = "") -> dict[str, Any]:
 
     Case, spaces and punctuation do not matter: `coffee table` and `coffee_table` are CoffeeTable.
     """
-    name = _bysmall_letters().get(small_letters(source_class))
+    name = _by_small_letters().get(small_letters(source_class))
     if name is not None:
         return {"id": label, "class": name}
     entry = {"id": label, "class": UNKNOWN_CLASS}
@@ -51,7 +51,7 @@ def object_entry(label: int, source_class: str = "") -> dict[str, Any]:
 
 
 @cache
-def _bysmall_letters() -> dict[str, str]:
+def _by_small_letters() -> dict[str, str]:
     return {small_letters(name): name for name in class_names()}
 
 

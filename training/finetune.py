@@ -6,7 +6,6 @@ from ``training.whole_objects``; Lightning drives one CPU, one GPU or several. A
 """
 
 import argparse
-import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from training.run_data import RunData
 from training.sam.checkpoint import load_checkpoint
 from training.sam.model import PromptableModel
 from training.sam.registry import OFFICIAL_FAMILIES, load_official
+from training.version import code_version
 from training.whole_objects import WholeObjects
 
 
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(config.seed, verbose=False)
 
-    record = {"frames": len(training_frames), "seed": config.seed, "commit": current_commit()}
+    record = {"frames": len(training_frames), "seed": config.seed, "version": code_version()}
     module = WholeObjects(config, total_steps(config), {**record, "config": plain(as_written)})
     last = out / "last.ckpt"
     start = last if last.exists() else args.init
@@ -155,9 +155,3 @@ class RunProgress(TQDMProgressBar):
         bar = super().init_train_tqdm()
         bar.total = self._total
         return bar
-
-
-def current_commit() -> str:
-    """Git commit of the checkout that trains; 'unknown' outside git."""
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return asked.stdout.strip() if asked.returncode == 0 else "unknown"

@@ -1,4 +1,4 @@
-"""Which code makes the data: the package's version, with the commit where it runs from a git checkout."""
+"""Which code makes data and models: the package's version, with the commit where it runs from a git checkout."""
 
 from __future__ import annotations
 
