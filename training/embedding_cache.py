@@ -1,7 +1,7 @@
 """Embeddings of a frozen encoder, computed once for all frames of a folder and kept as fp16 beside the shards.
 
-The name carries a hash of the encoder's weights, the frames and the input size, so a cache never serves another
-model. Frames are letterboxed whole: there is no augmentation over cached embeddings.
+The name carries a hash of the encoder's weights and precision, the frames and the input size, so a cache never serves
+another model. Frames are letterboxed whole: there is no augmentation over cached embeddings.
 """
 
 import hashlib
@@ -49,9 +49,12 @@ class EmbeddingCache:
         return all(_checksums(self._arrays[name]) == expected for name, expected in checksums)
 
 
-def cache_path(store: FrameStore, model: PromptableModel, height: int, width: int) -> Path:
-    """Where the embeddings of these frames, by this encoder, at this input size (px) lie; a stem without a suffix."""
-    digest = hashlib.sha256(json.dumps([_FORMAT, model.family, height, width, store.fingerprint()]).encode())
+def cache_path(store: FrameStore, model: PromptableModel, height: int, width: int, precision: str) -> Path:
+    """Where the embeddings of these frames, by this encoder, at this input size (px) and Lightning's ``precision`` lie;
+    a stem without a suffix.
+    """
+    described = [_FORMAT, model.family, height, width, precision, store.fingerprint()]
+    digest = hashlib.sha256(json.dumps(described).encode())
     for module in model.encoder_modules():
         for name, tensor in module.state_dict().items():
             digest.update(name.encode())

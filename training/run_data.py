@@ -67,7 +67,7 @@ class RunData(lightning.LightningDataModule):
 
     def _cache_path(self) -> Path:
         stage = self.config.stages[-1]
-        return cache_path(self.training, self._module().model, stage.height, stage.width)
+        return cache_path(self.training, self._module().model, stage.height, stage.width, self.config.precision)
 
     def _prompting(self) -> Prompting:
         return self.config.prompting(self._module().model.embedding_stride)

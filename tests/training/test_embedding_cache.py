@@ -36,7 +36,7 @@ def made(store, model):
         with torch.no_grad():
             return model.encode(images.float())
 
-    path = cache_path(store, model, 64, 64)
+    path = cache_path(store, model, 64, 64, "32-true")
     make_embeddings(path, store, encode, 64, 64)
     return path, len(calls)
 
@@ -68,17 +68,18 @@ def test_frames_are_encoded_once(store, model):
 
 
 def test_other_weights_frames_or_sizes_have_their_own_cache(store, model, tmp_path):
-    path = cache_path(store, model, 64, 64)
-    assert cache_path(store, model, 64, 128) != path
+    path = cache_path(store, model, 64, 64, "32-true")
+    assert cache_path(store, model, 64, 128, "32-true") != path
+    assert cache_path(store, model, 64, 64, "bf16-mixed") != path
     with torch.no_grad():
         next(model.encoder_parameters()).add_(1e-3)
-    assert cache_path(store, model, 64, 64) != path
-    path = cache_path(store, model, 64, 64)
+    assert cache_path(store, model, 64, 64, "32-true") != path
+    path = cache_path(store, model, 64, 64, "32-true")
     with torch.no_grad():
         model.objectness_head[0].weight.add_(1)
-    assert cache_path(store, model, 64, 64) == path  # the decoder's side does not matter
+    assert cache_path(store, model, 64, 64, "32-true") == path  # the decoder's side does not matter
     write_shards(tmp_path, [mug_on_book(9)])
-    assert cache_path(FrameStore(tmp_path, show_progress=False), model, 64, 64) != path
+    assert cache_path(FrameStore(tmp_path, show_progress=False), model, 64, 64, "32-true") != path
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "marker", "missing"])
@@ -107,7 +108,7 @@ def test_an_unfinished_cache_leaves_nothing_behind(store, model):
             raise KeyboardInterrupt
         return model.encode(images.float())
 
-    path = cache_path(store, model, 64, 64)
+    path = cache_path(store, model, 64, 64, "32-true")
     with torch.no_grad(), pytest.raises(KeyboardInterrupt):
         make_embeddings(path, store, dies, 64, 64)
     assert not list(path.parent.glob("embeddings-*"))
