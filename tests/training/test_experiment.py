@@ -1,14 +1,15 @@
 """The experiment on SAOM's claim: its arms, its report, and a run of seconds over the whole of it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
+from training.evaluation.frames import FrameSet
 from training.experiment import report
 from training.experiment.arms import ARMS, chosen_arms
-from training.experiment.run import Setting
+from training.experiment.run import Setting, frames_of, read_scores
 from training.finetune_config import load_config
 from training.json_files import write_json
 
@@ -53,14 +54,18 @@ def scored(tmp_path, arm: str, seed: int, miou: float) -> None:
     folder = tmp_path / f"{arm}-seed-{seed}"
     folder.mkdir()
     system = {"figures": figures, "class_groups": group, "classes": classes}
-    write_json(folder / "scores.json", {"arm": arm, "seed": seed, "scores": {"rooms": {arm: system}}})
+    content = {"arm": arm, "seed": seed, "frames": frames_of(rooms(tmp_path)), "scores": {"rooms": {arm: system}}}
+    write_json(folder / "scores.json", content)
+
+
+def rooms(tmp_path, frames: int = 5) -> Setting:
+    return Setting(tmp_path, tmp_path, tmp_path, {"rooms": FrameSet("rooms", frames, lambda: iter(()))}, 1)
 
 
 def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
     for arm, seed, miou in (("base", 0, 40.0), ("base", 1, 44.0), ("saom", 0, 60.0), ("saom", 1, 66.0)):
         scored(tmp_path, arm, seed, miou)
-    setting = Setting(tmp_path, tmp_path, tmp_path, {"rooms": None}, choice_frames=1)
-    report.write_report(setting, [0, 1], "the command")
+    report.write_report(rooms(tmp_path), [0, 1], "the command")
     page = (tmp_path / "report.md").read_text()
     lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
     assert "63.0 +-3.0" in lines["saom"]
@@ -69,6 +74,16 @@ def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
     assert "50.0 +-0.0" in lines["saom, GT-prompted mIoU"]
     assert "63.0 +-3.0" in lines["Mug (3)"]
     assert "`the command`" in page
+
+
+def test_scores_on_other_frames_do_not_stand_in_the_report(tmp_path):
+    scored(tmp_path, "base", 0, 40.0)
+    assert read_scores(rooms(tmp_path), ARMS["base"], 0) is not None
+    more = replace(rooms(tmp_path), test={**rooms(tmp_path).test, "photographs": FrameSet("p", 2, lambda: iter(()))})
+    for other in (rooms(tmp_path, frames=6), more):
+        assert read_scores(other, ARMS["base"], 0) is None
+    report.write_report(more, [0], "the command")
+    assert "40.0" not in (tmp_path / "report.md").read_text()
 
 
 def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsys, monkeypatch):

@@ -76,9 +76,11 @@ def train(setting: Setting, arm: Arm, seed: int) -> Path:
 
 
 def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
-    """Score the arm on every test set and write `scores.json`, unless it is there and newer than the checkpoint."""
+    """Score the arm on every test set and write `scores.json`, unless that is there, of the same frames and newer than
+    the checkpoint.
+    """
     path = checkpoint.parent / "scores.json"
-    if path.exists() and path.stat().st_mtime > checkpoint.stat().st_mtime:
+    if read_scores(setting, arm, seed) is not None and path.stat().st_mtime > checkpoint.stat().st_mtime:
         return
     chosen_on = validation_frames(open_frames(setting.validation, limit=setting.choice_frames))
     systems: dict[str, System] = {}
@@ -96,13 +98,21 @@ def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
     for data, frames in setting.test.items():
         results = evaluate(systems, iter(frames))
         scores[data] = {name: result.report() for name, result in results.items()}
-    write_json(path, {"arm": arm.name, "seed": seed, "chosen": choices, "scores": scores})
+    content = {"arm": arm.name, "seed": seed, "frames": frames_of(setting), "chosen": choices, "scores": scores}
+    write_json(path, content)
 
 
 def read_scores(setting: Setting, arm: Arm, seed: int) -> dict[str, Any] | None:
-    """What `score` has written; None where it has not been yet."""
+    """What `score` has written; None where it has not been yet, or on other frames."""
     path = run_folder(setting, arm, seed) / "scores.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return found if found.get("frames") == frames_of(setting) else None
+
+
+def frames_of(setting: Setting) -> dict[str, list[Any]]:
+    """What figures rest on: folder and number of the frames of each test set, and of those for the thresholds."""
+    tested = {name: [frames.name, len(frames)] for name, frames in setting.test.items()}
+    return {**tested, "thresholds": [str(setting.validation), setting.choice_frames]}
 
 
 def _changed(setting: Setting, arm: Arm, seed: int) -> dict[str, Any]:
