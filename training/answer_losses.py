@@ -40,8 +40,7 @@ class Truth:
     """What it should have said.
 
     masks: float 0/1 (B, N, h/4, w/4). asked: float 0/1 (B, N), 0 where a point only fills up or its target has no
-    mask cell. inside: float 0/1 (B, 1,
-    h/4, w/4), 0 in the padding. classes: int64 (B, N), -1 = unknown or background.
+    mask cell. inside: float 0/1 (B, 1, h/4, w/4), 0 in the padding. classes: int64 (B, N), -1 = unknown or background.
     """
 
     masks: Tensor
