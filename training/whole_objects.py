@@ -65,9 +65,16 @@ class WholeObjects(lightning.LightningModule):
         return parts
 
     def _ambiguous_losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
-        """Losses of three answers to each point, whose truth is a part or a whole object."""
-        answers = Answers(*self.model.decode_ambiguous(features, batch.points))
-        parts = answer_losses(answers, truth_of(batch, batch.point_ids, batch.part_ids), self.config.loss)
+        """Losses of SAM's four answers to each point, whose truth is a part or a whole object.
+
+        Of the three ambiguous ones the best learns; the one alone learns whatever is asked, so that tuning starts
+        from an answer and not from noise.
+        """
+        masks, scores = self.model.decode_every(features, batch.points)
+        truth = truth_of(batch, batch.point_ids, batch.part_ids)
+        alone = answer_losses(Answers(masks[:, :, :1], scores[:, :, :1]), truth, self.config.loss)
+        parts = answer_losses(Answers(masks[:, :, 1:], scores[:, :, 1:]), truth, self.config.loss)
+        parts = {name: value if name == "iou" else (value + alone[name]) / 2 for name, value in parts.items()}
         if self.config.loss.objectness:
             parts["objectness"] = losses.objectness_focal(self.model.objectness(features), batch.objectness)
         return parts
@@ -97,7 +104,7 @@ class WholeObjects(lightning.LightningModule):
         """IoU of the answers to assigned grid points on frames from other rooms."""
         features = self._features(batch)
         if self.config.target == "ambiguous":  # the mask that SAM itself would choose
-            masks, scores = self.model.decode_ambiguous(features, batch.points)
+            masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, batch.points))
             chosen = scores.argmax(2)[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
             masks = masks.gather(2, chosen)[:, :, 0]
         else:

@@ -62,10 +62,10 @@ def test_answers_are_those_of_sams_own_predictor(family):
             _, _, whole = predictor.predict(**prompt, multimask_output=False)
             _, quality, three = predictor.predict(**prompt, multimask_output=True)
             asked = torch.from_numpy(point)[None, None]
-            decoded, (masks, scores) = model.decode(features, asked), model.decode_ambiguous(features, asked)
+            decoded, (masks, scores) = model.decode(features, asked), model.decode_every(features, asked)
             np.testing.assert_allclose(decoded.masks[0], whole, atol=1e-4)
-            np.testing.assert_allclose(masks[0, 0], three, atol=1e-4)
-            np.testing.assert_allclose(scores[0, 0].sigmoid(), quality, atol=1e-5)
+            np.testing.assert_allclose(masks[0, 0], np.concatenate([whole, three]), atol=1e-4)
+            np.testing.assert_allclose(scores[0, 0, 1:].sigmoid(), quality, atol=1e-5)
 
 
 def test_shapes(model, features):
@@ -75,9 +75,9 @@ def test_shapes(model, features):
     assert decoded.scores.shape == (2, 3)
     assert decoded.classes.shape == (2, 3, 5)
     assert decoded.boxes is None
-    masks, scores = model.decode_ambiguous(features, torch.rand(2, 3, 2) * 64)
-    assert masks.shape == (2, 3, 3, 16, 16)
-    assert scores.shape == (2, 3, 3)
+    masks, scores = model.decode_every(features, torch.rand(2, 3, 2) * 64)
+    assert masks.shape == (2, 3, 4, 16, 16)
+    assert scores.shape == (2, 3, 4)
 
 
 def test_a_model_without_classes_answers_none():

@@ -94,7 +94,7 @@ class BestOfThree(PromptableModel):
 
     def decode(self, features: Features, points: Tensor) -> Decoded:
         """See `PromptableModel`."""
-        masks, scores = self.model.decode_ambiguous(features, points)
+        masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, points))
         best = scores.argmax(2)
         index = best[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
         return Decoded(masks.gather(2, index)[:, :, 0], scores.gather(2, best[..., None])[..., 0])

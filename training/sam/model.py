@@ -74,8 +74,10 @@ class PromptableModel(nn.Module, ABC):
     def decode(self, features: Features, points: Tensor) -> Decoded:
         """Answer points (B, N, 2), xy in input px (pixel c covers [c, c + 1)), with one whole object each."""
 
-    def decode_ambiguous(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor]:
-        """SAM's three answers to each point (B, N, 2) px: mask logits (B, N, 3, h/4, w/4), score logits (B, N, 3).
+    def decode_every(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor]:
+        """SAM's four answers to each point (B, N, 2) px: mask logits (B, N, 4, h/4, w/4), score logits (B, N, 4).
+
+        Row 0 is the answer that ``decode`` gives, rows 1 to 3 are those for an ambiguous point: part, object, whole.
 
         Raises SaomError for families that answer with one mask only.
         """

@@ -20,8 +20,8 @@ PROMPT_CHUNK = 64
 """Points decoded at once: bounds memory (one chunk of SAM at 1024 px holds 64 x 4096 x 256 floats several times)."""
 
 _WHOLE = slice(0, 1)
-_AMBIGUOUS = slice(1, 4)
-"""Rows of SAM's mask tokens: one answer alone, and three for part, object and whole."""
+_EVERY = slice(0, 4)
+"""Rows of SAM's mask tokens: one answer alone, and with it three for part, object and whole."""
 _QUALITY_MARGIN = 1e-4
 """Predicted IoUs are kept this far inside 0..1, where their logits are finite."""
 
@@ -81,9 +81,9 @@ class SeparateSam(PromptableModel):
         classes = None if self.class_head is None else self.class_head(tokens)
         return Decoded(masks[:, :, 0], quality_logits(quality[..., 0]), classes=classes)
 
-    def decode_ambiguous(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor]:
-        """SAM's three answers to each point (B, N, 2) px: mask logits (B, N, 3, s/4, s/4), score logits (B, N, 3)."""
-        masks, quality, _ = self._answer(features, points, _AMBIGUOUS)
+    def decode_every(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``PromptableModel``: mask logits (B, N, 4, s/4, s/4), score logits (B, N, 4)."""
+        masks, quality, _ = self._answer(features, points, _EVERY)
         return masks, quality_logits(quality)
 
     def encoder_modules(self) -> list[nn.Module]:
