@@ -1,8 +1,8 @@
 """Start one segment_node, and with it one model, for several cameras.
 
-`ros2 launch saom_ros multi_camera.launch.py cameras:=front,wrist` reads /front/color/image_raw and
-/wrist/color/image_raw and writes segment_node/front/instance_mask and segment_node/wrist/instance_mask.
-This is segment.launch.py with other defaults.
+`ros2 launch saom_ros multi_camera.launch.py cameras:=front,wrist` reads /front/front/color/image_raw and
+/wrist/wrist/color/image_raw and writes segment_node/front/instance_mask and segment_node/wrist/instance_mask.
+This is segment.launch.py with other defaults: the topics of RealSense cameras, whose namespace is their name.
 """
 
 from pathlib import Path
@@ -17,17 +17,21 @@ HERE = Path(__file__).parent
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
-            DeclareLaunchArgument("cameras", default_value="front,wrist", description="Names, separated by commas"),
+            DeclareLaunchArgument("cameras", default_value="camera1,camera2", description="Names, separated by commas"),
             DeclareLaunchArgument(
-                "image", default_value="/CAMERA/color/image_raw", description="Topic of images; CAMERA: each name"
+                "image",
+                default_value="/CAMERA/CAMERA/color/image_raw",
+                description="Topic of images; CAMERA: each name",
             ),
             DeclareLaunchArgument(
                 "depth",
-                default_value="/CAMERA/aligned_depth_to_color/image_raw",
+                default_value="/CAMERA/CAMERA/aligned_depth_to_color/image_raw",
                 description="Topic of depth registered to the images, for ~/CAMERA/points",
             ),
             DeclareLaunchArgument(
-                "camera_info", default_value="/CAMERA/color/camera_info", description="Topic of the images' camera_info"
+                "camera_info",
+                default_value="/CAMERA/CAMERA/color/camera_info",
+                description="Topic of the images' camera_info",
             ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / "segment.launch.py"))),
         ]

@@ -1,4 +1,4 @@
-"""Start segment_node: `ros2 launch saom_ros segment.launch.py image:=/camera/color/image_raw`.
+"""Start segment_node: `ros2 launch saom_ros segment.launch.py image:=/camera/camera/color/image_raw`.
 
 With `cameras:=front,wrist` one node, and with it one model, serves several cameras, and CAMERA in the names of topics
 stands for each of them. multi_camera.launch.py and demo.launch.py include this file: its arguments are theirs, too.

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -119,13 +120,22 @@ def test_several_cameras_get_one_node_whose_topics_follow_the_pattern():
     node = record(MULTI, cameras="left, right", depth="/d/CAMERA").nodes["segment_node"]
     assert node.parameters[-1] == {"cameras": ["left", "right"]}
     assert node.remappings == {
-        "left/image": "/left/color/image_raw",
+        "left/image": "/left/left/color/image_raw",
         "left/depth": "/d/left",
-        "left/camera_info": "/left/color/camera_info",
-        "right/image": "/right/color/image_raw",
+        "left/camera_info": "/left/left/color/camera_info",
+        "right/image": "/right/right/color/image_raw",
         "right/depth": "/d/right",
-        "right/camera_info": "/right/color/camera_info",
+        "right/camera_info": "/right/right/color/camera_info",
     }
+
+
+def test_a_realsense_among_several_cameras_has_the_topics_that_readme_and_docker_give_for_one():
+    node = record(MULTI, cameras="camera").nodes["segment_node"]
+    topics = {name.removeprefix("camera/"): topic for name, topic in node.remappings.items()}
+    assert set(topics) == {"image", "depth", "camera_info"}
+    for page in ("README.md", "docker/compose.yaml"):
+        given = re.findall(r"\b(image|depth|camera_info):=(/camera/[\w/]+)", (ROOT / page).read_text())
+        assert dict(given) == topics, page
 
 
 def test_each_of_several_cameras_has_its_viewers():
@@ -133,7 +143,7 @@ def test_each_of_several_cameras_has_its_viewers():
     for camera in ("left", "right"):
         assert nodes[f"overlay_view_{camera}"].remappings == {"image": f"segment_node/{camera}/overlay"}
         assert nodes[f"rviz_{camera}"].remappings == {
-            "/image": f"/{camera}/color/image_raw",
+            "/image": f"/{camera}/{camera}/color/image_raw",
             "/overlay": f"segment_node/{camera}/overlay",
             "/points": f"segment_node/{camera}/points",
         }
