@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from saom_ros.bundle import GRAPH_NAME, BundleConfig, sha256
 from saom_ros.errors import SaomError
+from saom_ros.golden import compare, load_golden
 from saom_ros.image_files import write_atomically
 from saom_ros.runtimes import RUNTIMES, TENSORRT
 from saom_ros.runtimes.base import Unavailable
@@ -258,7 +259,7 @@ def search(cache: EngineCache, config: BundleConfig, device: Device) -> Search:
 
 
 def open_engine(folder: Path, config: BundleConfig, cache_folder: Path | None = None) -> TensorRt:
-    """The bundle's engine from the cache, on the GPU.
+    """The bundle's engine from the cache, on the GPU, after it has given the golden outputs.
 
     Raises `Unavailable` where TensorRT, a GPU or a good engine is missing; an engine that TensorRT refuses is dropped.
     """
@@ -277,11 +278,16 @@ def open_engine(folder: Path, config: BundleConfig, cache_folder: Path | None = 
     if found.rejected:
         note += f" (not in {'; '.join(found.rejected)})"
     try:
-        return TensorRt(found.engine, cache.engine_path(key), config, note)
+        runtime = TensorRt(found.engine, cache.engine_path(key), config, note)
+        inputs, expected = load_golden(folder, config)
+        problem = compare(expected, runtime.run(inputs)).problem
+        if problem:
+            raise SaomError(problem)
     except SaomError as error:
         with contextlib.suppress(OSError):
             cache.forget(key)
-        raise Unavailable(str(error)) from None
+        raise Unavailable(f"{found.rung.precision}: {error}") from None
+    return runtime
 
 
 def describe(records: list[Record]) -> Iterator[str]:

@@ -31,6 +31,10 @@ class Health:
     """Name of the inference runtime, or empty."""
     failure: str
     """Why the last configure failed, or empty."""
+    runtime_note: str = ""
+    """What the runtime runs on, and why no faster one."""
+    engine: str = ""
+    """How far the building of a TensorRT engine is, or empty."""
     counts: FrameStatistics = field(default_factory=FrameStatistics)
     recent: RecentFrames = field(default_factory=RecentFrames)
     wanted: bool = False
@@ -81,6 +85,8 @@ def key_values(health: Health) -> dict[str, str]:
         "state": health.state,
         "model": health.model or "none",
         "runtime": health.runtime or "none",
+        "runtime_note": health.runtime_note or "none",
+        "engine_build": health.engine or "none",
         "rate_hz": f"{health.recent.rate:.2f}",
         "latency_ms": _milliseconds(health.recent.latency),
         "inference_ms": _milliseconds(health.recent.inference),

@@ -22,6 +22,9 @@ from saom_ros.segmenter import DEFAULT_MIN_AREA
 CONTINUOUS, ON_DEMAND = "continuous", "on_demand"
 """Modes: every frame that somebody wants, or only what `~/trigger` asks for."""
 
+BACKGROUND, WAIT, NEVER = "background", "wait", "never"
+"""When the node builds a TensorRT engine."""
+
 RAW, COMPRESSED = "raw", "compressed"
 """Transports of the images that come in."""
 
@@ -62,6 +65,16 @@ class SegmentParameters:
     model: str = _parameter("", "Folder of the model bundle; empty: the bundle that ships with saom_ros")
     runtime: str = _parameter(
         AUTO, "Inference runtime; auto: the best one found on this machine", choices=(AUTO, *RUNTIMES)
+    )
+    engine_build: str = _parameter(
+        BACKGROUND,
+        "TensorRT engine where there is none yet (runtime auto or tensorrt). background: run at once on another "
+        "runtime, build beside it, swap between two frames; wait: configure when it is built, after minutes; never: do "
+        "not build",
+        choices=(BACKGROUND, WAIT, NEVER),
+    )
+    engine_cache: str = _parameter(
+        "", "Folder of TensorRT engines; empty: saom_ros/engines in the user's cache ($XDG_CACHE_HOME)"
     )
     threads: int = _parameter(0, "CPU threads for inference; 0: as many as the runtime likes", lowest=0, highest=1024)
     mode: str = _parameter(

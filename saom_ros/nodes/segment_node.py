@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,15 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from saom_ros.errors import SaomError
-from saom_ros.nodes import compat, detections, diagnostics, parameters
+from saom_ros.nodes import compat, detections, diagnostics, engine_swap, parameters
 from saom_ros.nodes.camera import Camera, Job
+from saom_ros.nodes.parameters import NEVER, WAIT
 from saom_ros.nodes.pipeline import Result, problem_of
 from saom_ros.nodes.process import run_node
 from saom_ros.nodes.triggers import Answer
 from saom_ros.nodes.worker import Worker
-from saom_ros.segmenter import Segmenter
+from saom_ros.runtimes import AUTO, TENSORRT
+from saom_ros.segmenter import Segmenter, bundle_folder
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """For what is published once and read by whoever comes later."""
@@ -51,6 +54,7 @@ class SegmentNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._segmenter: Segmenter | None = None
+        self._engine: engine_swap.EngineSwap | None = None
         self._worker: Worker[Job, tuple[Job, Result]] | None = None
         self._free_since = 0.0  # when the worker was done with its latest job
         self._cameras: dict[str, Camera] = {}
@@ -92,7 +96,8 @@ class SegmentNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
         config = self._segmenter.config
-        self.get_logger().info(f"loaded model {config.name} {config.version} on {self._segmenter.runtime.name}")
+        runtime = self._segmenter.runtime
+        self.get_logger().info(f"loaded model {config.name} {config.version} on {runtime.name} {runtime.note}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -114,6 +119,7 @@ class SegmentNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give up the model and the result topics."""
         self._stop_work()
+        self._stop_engine()
         for camera in self._cameras.values():
             camera.destroy()
         if self._label_info is not None:
@@ -131,6 +137,7 @@ class SegmentNode(LifecycleNode):
 
     def close(self) -> bool:
         """Stop the worker at the end of the process; returns whether it ended in time."""
+        self._stop_engine()
         return self._stop_work(STOP_SECONDS)
 
     def _start_by_itself(self) -> None:
@@ -141,10 +148,22 @@ class SegmentNode(LifecycleNode):
         if self._wrong_settings:
             raise parameters.ParameterError("; ".join(self._wrong_settings.values()))
         wanted = self._settings
-        segmenter = Segmenter.load(wanted.model or None, wanted.runtime, wanted.threads)
+        cache = Path(wanted.engine_cache).expanduser() if wanted.engine_cache else None
+        segmenter = Segmenter.load(wanted.model or None, wanted.runtime, wanted.threads, cache)
+        if wanted.engine_build != NEVER and wanted.runtime in (AUTO, TENSORRT):
+            folder = bundle_folder(wanted.model or None)
+            self._engine = engine_swap.start(folder, segmenter, cache, self.get_logger().info)
+        if self._engine is not None and wanted.engine_build == WAIT:
+            self._engine.wait(self.context.ok)
+            self._engine.swap(segmenter)
         # The first run allocates; a graph that cannot run shows here and not at the first frame.
         segmenter(np.zeros((segmenter.config.input.height, segmenter.config.input.width, 3), np.uint8))
         return segmenter
+
+    def _stop_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop()
 
     def _stop_work(self, timeout: float | None = None) -> bool:
         for camera in self._cameras.values():
@@ -168,8 +187,10 @@ class SegmentNode(LifecycleNode):
 
     def _work(self, job: Job) -> tuple[Job, Result]:
         """Worker thread. Never raises."""
-        segmenter, settings = self._segmenter, self._settings
+        segmenter, settings, engine = self._segmenter, self._settings, self._engine
         assert segmenter is not None
+        if engine is not None:
+            engine.swap(segmenter)
         segmenter.thresholds = settings.thresholds(segmenter.config.thresholds)
         segmenter.min_area = settings.min_area
         result = job.result(segmenter, settings, self._free_since)
@@ -212,6 +233,8 @@ class SegmentNode(LifecycleNode):
             state=compat.lifecycle_state(self),
             model=f"{segmenter.config.name} {segmenter.config.version}" if segmenter else "",
             runtime=segmenter.runtime.name if segmenter else "",
+            runtime_note=segmenter.runtime.note if segmenter else "",
+            engine=self._engine.status if self._engine else "",
             failure=self._failure,
             notes=tuple(self._remarks),
         )
