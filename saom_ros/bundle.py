@@ -32,6 +32,15 @@ MASK_STRIDE = 4
 MAX_CONFIG_BYTES = 1 << 20
 """A model.yaml above this size is refused unread: real ones have a few kilobytes."""
 
+MAX_CONFIG_VALUES = 100_000
+"""Values of a model.yaml, each counted wherever an alias repeats it: a few lines of aliases can stand for billions."""
+
+MAX_FILE_BYTES, MAX_GRAPH_BYTES = 1 << 34, (1 << 31) - 1
+"""A file of a bundle above this size is refused unread. Protobuf allows no larger graph; weights may lie beside it."""
+
+MAX_MASK_BYTES = 1 << 28
+"""All masks of one answer together; a thousand of 256 x 256 cells take a quarter of it."""
+
 DECODINGS = ("separate", "joint")
 
 
@@ -123,6 +132,12 @@ class BundleConfig:
             raise BundleError(f"decoding is {_short(self.decoding)}; expected one of {', '.join(DECODINGS)}")
         _check_integer("max_prompts", self.max_prompts, 1, self.grid.rows * self.grid.cols)
         _check_integer("max_instances", self.max_instances, 1, 65535)
+        mask_bytes = self.max_instances * self.mask_shape[0] * self.mask_shape[1]
+        if mask_bytes > MAX_MASK_BYTES:
+            raise BundleError(
+                f"max_instances is {self.max_instances}; at this input size its masks take {mask_bytes} bytes, "
+                f"{MAX_MASK_BYTES} are allowed"
+            )
         for name in self.classes:
             _check_text("a name in classes", name)
         for key in ("training", "metrics"):
@@ -210,7 +225,9 @@ def _read_yaml(path: Path) -> Any:
         size = path.stat().st_size
         if size > MAX_CONFIG_BYTES:
             raise BundleError(f"{path}: {size} bytes, above the limit of {MAX_CONFIG_BYTES}; this is no bundle's YAML")
-        return yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+        _check_expanse(content)
+        return content
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -218,6 +235,20 @@ def _read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BundleError(f"{path}: is not valid YAML: {reason}") from None
+
+
+def _check_expanse(content: Any) -> None:
+    """Raise `ValueError` where a value is large only through aliases, or without end."""
+    left, stack = MAX_CONFIG_VALUES, [content]
+    while stack:
+        value = stack.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError(f"it expands to more than {MAX_CONFIG_VALUES} values")
+        if isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, (list, tuple, set)):
+            stack.extend(value)
 
 
 def _exact_keys(cls: type, mapping: Any, prefix: str) -> dict[str, Any]:
@@ -268,6 +299,9 @@ def _check_files(files: Any) -> None:
 def _check_sum(path: Path, expected: str) -> None:
     if not path.is_file():
         raise BundleError(f"{path}: missing though {CONFIG_NAME} lists it; copy the whole bundle again")
+    size, limit = path.stat().st_size, MAX_GRAPH_BYTES if path.suffix == ".onnx" else MAX_FILE_BYTES
+    if size > limit:
+        raise BundleError(f"{path}: {size} bytes, above the limit of {limit}; this is no bundle's file")
     try:
         found = sha256(path)
     except OSError as error:
