@@ -29,11 +29,12 @@ RUNTIMES: dict[str, str] = {
 
 def installed() -> dict[str, str]:
     """Runtimes whose library is installed, with its version."""
-    return {
-        name: str(getattr(importlib.import_module(name), "__version__", "unknown"))
-        for name in RUNTIMES
-        if importlib.util.find_spec(name) is not None
-    }
+    versions = {}
+    for name in RUNTIMES:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(f"{__name__}.{name}")  # prepares for its library
+            versions[name] = str(getattr(importlib.import_module(name), "__version__", "unknown"))
+    return versions
 
 
 def create(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,20 @@ from saom_ros.bundle import GRAPH_NAME, BundleConfig
 from saom_ros.errors import BundleError
 from saom_ros.runtimes.base import Tensor, check_graph, graph_inputs, graph_outputs
 
+# OpenVINO's import would start a process that reports to its makers over the network; without the module it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 
 def has_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16 that OpenVINO uses; without them it is no faster than others."""
-    import openvino
+    """Whether this CPU has instructions for bfloat16 that OpenVINO uses; without them it is no faster than others.
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    Asked of Linux: OpenVINO itself takes seconds to answer on a busy machine.
+    """
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split())
+    except OSError:
+        return False
+    return bool(flags & {"amx_bf16", "avx512_bf16"})
 
 
 class OpenVino:
