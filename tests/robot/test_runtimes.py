@@ -1,3 +1,6 @@
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +9,9 @@ import pytest
 from tiny_bundle import color_blocks, tiny_model
 
 from saom_ros import runtimes
-from saom_ros.bundle import Grid, InputSize, load_config
+from saom_ros.bundle import DEFAULT_BUNDLE, Grid, InputSize, load_config
 from saom_ros.errors import BundleError, SaomError
+from saom_ros.golden import compare, load_golden
 from saom_ros.runtimes.base import Tensor, check_arrays, graph_inputs, graph_outputs
 from saom_ros.segmenter import Segmenter
 
@@ -121,3 +125,59 @@ def test_outputs_of_the_wrong_shape_are_told_from_good_ones():
         check_arrays(expected, {"scores": np.zeros(3)})
     with pytest.raises(ValueError, match="tensor scores is missing"):
         check_arrays(expected, {})
+
+
+def test_onnx_runtime_and_openvino_give_the_same_label_map_in_single_precision():
+    """The tolerance of all runtimes in fp32: scores within 1e-3, 99.9 % equal pixels."""
+    pytest.importorskip("openvino")
+    from saom_ros.runtimes.openvino import OpenVino
+
+    config = load_config(DEFAULT_BUNDLE)
+    rgb = load_golden(DEFAULT_BUNDLE, config)[0]["image"][0]
+    reference = Segmenter(config, runtimes.create(DEFAULT_BUNDLE, config, "onnxruntime"))(rgb)
+    found = Segmenter(config, OpenVino(DEFAULT_BUNDLE, config, precision="f32"))(rgb)
+    assert len(reference.ids) > 5
+    assert (reference.label_map == found.label_map).mean() >= 0.999
+    assert np.allclose(reference.scores, found.scores, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_every_runtime_gives_the_golden_outputs_in_its_own_precision(name):
+    """Whatever precision a runtime chooses on this CPU, it keeps to the tolerance that engines are held to."""
+    require(name)
+    config = load_config(DEFAULT_BUNDLE)
+    inputs, expected = load_golden(DEFAULT_BUNDLE, config)
+    assert compare(expected, runtimes.create(DEFAULT_BUNDLE, config, name).run(inputs)).problem == ""
+
+
+def test_the_runtime_says_what_it_runs_on_and_why_no_faster_one(tiny_bundle, monkeypatch):
+    config = load_config(tiny_bundle)
+    assert runtimes.create(tiny_bundle, config, "onnxruntime").note == "on the CPU"
+    monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None if name != "onnxruntime" else name)
+    note = runtimes.create(tiny_bundle, config).note
+    assert re.fullmatch(
+        r"on the CPU \(TensorRT: not installed; CUDA: onnxruntime \S+ has no CUDA provider; OpenVINO: not installed\)",
+        note,
+    )
+
+
+def test_openvino_is_preferred_where_the_cpu_has_bfloat16(tiny_bundle, monkeypatch):
+    pytest.importorskip("openvino")
+    from saom_ros.runtimes import openvino
+
+    config = load_config(tiny_bundle)
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: True)
+    runtime = runtimes.create(tiny_bundle, config)
+    assert (runtime.name, runtime.note.split(" (")[0]) in {
+        ("openvino", "on the CPU in f32"),
+        ("openvino", "on the CPU in bf16"),
+    }
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
+    assert runtimes.create(tiny_bundle, config).name == "onnxruntime"
+
+
+def test_openvino_starts_no_process_that_reports_over_the_network():
+    pytest.importorskip("openvino")
+    code = "from saom_ros import runtimes; runtimes.installed()"
+    code += "; import sys; assert 'openvino' in sys.modules and 'openvino_telemetry.backend' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
