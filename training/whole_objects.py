@@ -101,7 +101,11 @@ class WholeObjects(lightning.LightningModule):
         )
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        """IoU of the answers to assigned grid points on frames from other rooms."""
+        """IoU of the answers to assigned grid points on frames from other rooms; one without objects says nothing."""
+        truth = truth_of(batch, batch.point_ids)
+        seen = truth.masks.sum((2, 3)) >= 6
+        if not seen.any():  # a mean over nothing is NaN, and so would be that over all frames
+            return
         features = self._features(batch)
         if self.config.target == "ambiguous":  # the mask that SAM itself would choose
             masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, batch.points))
@@ -109,8 +113,7 @@ class WholeObjects(lightning.LightningModule):
             masks = masks.gather(2, chosen)[:, :, 0]
         else:
             masks = self.model.decode(features, batch.points).masks
-        truth = truth_of(batch, batch.point_ids)
-        iou = losses.mask_iou(masks, truth.masks)[truth.masks.sum((2, 3)) >= 6]
+        iou = losses.mask_iou(masks, truth.masks)[seen]
         for name, value in {
             "prompted_miou": iou.mean(),
             "prompted_recall50": (iou >= 0.5).float().mean(),

@@ -14,7 +14,7 @@ from saom_ros.segmenter import Segmenter
 from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
 from training.augmentation import Augmentation, augment_geometry, augment_look
-from training.dataset import Prompting, Stage, TrainingBatches
+from training.dataset import Prompting, Stage, TrainingBatches, assigned_batch
 from training.export import check_parity, load_checkpoint_segmenter
 from training.finetune_config import load_config as load_run
 from training.frame_store import FrameStore
@@ -243,6 +243,19 @@ def test_training_stops_at_a_loss_that_is_no_number_and_saves_the_batch(tmp_path
     assert torch.equal(saved["images"], batch.images)
     assert saved["index"] == 3
     assert np.isnan(saved["losses"]["score"])
+
+
+def test_a_validation_frame_without_objects_says_nothing(data):
+    """Its mean is no number, which would make the mean over all frames none either."""
+    module, logged = WholeObjects(load_run(write_run(data[0], data)), 100, {}), {}
+    module.log = lambda name, value, **options: logged.update({name: float(value)})
+    frame, prompting = toy_frame(np.random.default_rng(0)), Prompting(PromptSampling(), 8)
+    nothing = assigned_batch(frame.rgb, np.zeros_like(frame.instances), 64, 64, prompting)
+    module.validation_step(nothing, 0)
+    assert not logged
+    module.validation_step(assigned_batch(frame.rgb, frame.instances, 64, 64, prompting), 1)
+    assert set(logged) == {"val/prompted_miou", "val/prompted_recall50", "val/prompted_recall75"}
+    assert all(0 <= value <= 100 for value in logged.values())
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, checkpoint):
