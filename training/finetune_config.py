@@ -21,7 +21,7 @@ from training.sam.registry import read_shape
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each loss; 0 leaves it out. SAM's published mix is focal, dice and classes at 1, over images."""
+    """Weight of each loss; 0 leaves it out. SAOM's published mix is focal, dice and classes at 1, over images."""
 
     mask: float = 1.0
     """Balanced binary cross-entropy of the masks."""

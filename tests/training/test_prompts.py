@@ -84,7 +84,7 @@ def test_objectness_is_one_at_the_assigned_cell_and_cut_to_the_mask():
     assert (target[instances[4::8, 4::8] == 0] == 0).all()
 
 
-def test_half_of_the_prompts_are_random_visible_pixels_and_all_carry_the_right_id():
+def test_points_carry_the_id_of_what_lies_under_them():
     instances = square() + square(top=44, left=44, size=12, label=5)
     grid = whole_grid(64, 64)
     assignment = assign_grid_points(instances, grid)
@@ -94,6 +94,17 @@ def test_half_of_the_prompts_are_random_visible_pixels_and_all_carry_the_right_i
     assert labels_at(instances, points).tolist() == ids.tolist()
     assert (ids == 0).sum() == 3
     assert set(ids.tolist()) == {0, 3, 5}
+
+
+def test_an_object_is_asked_once_at_most_at_its_prompt_and_in_half_of_the_frames():
+    """The centres of pixels are no points of this grid, so a point tells which of the two it is."""
+    grid = whole_grid(64, 64)
+    assignment = assign_grid_points(square(), grid)
+    random, sampling = np.random.default_rng(0), PromptSampling(objects=5, background=0)
+    drawn = [sample_prompts(assignment, square(), grid, sampling, random)[0] for _ in range(200)]
+    at_prompt = np.array([(points == assignment.points[0]).all(1).sum() for points in drawn])
+    assert set(at_prompt) == {0, 1}
+    assert 70 < at_prompt.sum() < 130
 
 
 @settings(max_examples=30, deadline=None)
