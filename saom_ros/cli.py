@@ -1,5 +1,5 @@
-"""The command line `saom`: `segment` for images, folders and videos, `bag` for ROS 2 recordings, `info` for versions,
-`engine` for TensorRT.
+"""The command line `saom`: `segment` for images, folders and videos, `bag` for ROS 2 recordings, `bench` for speed,
+`engine` for TensorRT, `info` for versions.
 
 Exit codes: 0 done; 1 some of many files were bad (named on stderr, the others are done); 2 a user's mistake, told in
 one line. `python -m saom_ros` is the same.
@@ -124,6 +124,16 @@ def info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    """Measure what a frame costs here, by stage and by runtime, in memory and in a recording; `docs/performance.md`
+    explains the rows.
+    """
+    from saom_ros import benchmark, benchmark_rows  # other commands need none of the node's stages
+
+    benchmark_rows.show(benchmark.rows(arguments.quick, arguments.model), arguments.json)
+    return DONE
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="saom", description="Segment everything in view into whole objects.")
     parser.add_argument("--version", action="version", version=f"saom_ros {saom_ros.__version__}")
@@ -145,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("out", type=Path, metavar="OUT", help="rosbag2 folder to write; must not exist")
     _add_options(verb, BagOptions)
     _add_model_arguments(verb)
+
+    verb = commands.add_parser("bench", help="measure what a frame costs on this machine", description=bench.__doc__)
+    verb.set_defaults(command=bench)
+    verb.add_argument("--quick", action="store_true", help="fewer frames: about half a minute")
+    verb.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write JSON; without FILE print it")
+    verb.add_argument("--model", type=Path, metavar="BUNDLE", help=MODEL_HELP)
 
     verb = commands.add_parser(
         "info", help="show the bundle, the runtimes found and the versions", description=info.__doc__

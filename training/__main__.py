@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": ("training.evaluate", "score a model on annotated frames, beside a classical baseline"),
     "experiment": ("training.experiment.verb", "prove SAOM's claim: a base like SAM, SAOM, and arms against it"),
     "track": ("training.tracking", "measure how well ids last along camera paths, beside a box tracker"),
+    "benchmark": ("training.benchmark", "measure speed and memory, beside SAM's own mask generator"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
 }
 

@@ -6,10 +6,8 @@ thread, so that a software renderer that spreads over all cores is not flattered
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import pkgutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from saom_ros.benchmark_rows import Row, peak_megabytes, ratio_row, status_megabytes
 
 WIDTH, HEIGHT = 512, 384
 AREA = "simulation"
@@ -38,18 +38,21 @@ _STAGES = {
 """Where the time goes: the function that each stage spends it in. `layout` calls `settle`, which is taken off it."""
 
 
-def rows(quick: bool) -> list[dict[str, Any]]:
-    """Benchmark rows `{area, name, value, unit, ratio_to}`; `ratio_to` is the limit set for the value, or None.
+def rows(quick: bool) -> list[Row]:
+    """What a frame costs, with its ratio to the limit where one is set.
 
     `quick` makes 2 scenes instead of 8. Raises SaomError where there is no EGL.
     """
     spawn = multiprocessing.get_context("spawn")  # as `collect` starts its workers
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         figures = pool.submit(_measure, _QUICK_SCENES if quick else _SCENES).result()
-    return [
-        {"area": AREA, "name": name, "value": round(value, 4), "unit": unit, "ratio_to": _TARGETS.get(name)}
-        for name, value, unit in figures
-    ]
+    found = []
+    for name, value, unit in figures:
+        found.append(Row(AREA, name, round(value, 4), unit))
+        if name in _TARGETS:
+            limit = _TARGETS[name]
+            found.append(ratio_row(AREA, f"{name}, share of the limit", value / limit, f"{limit:g} {unit}"))
+    return found
 
 
 def _measure(scenes: int) -> list[tuple[str, float, str]]:
@@ -75,18 +78,17 @@ def _measure(scenes: int) -> list[tuple[str, float, str]]:
             except SceneSkippedError:
                 continue
     total, wall = time.process_time() - began, time.perf_counter() - wall
-    shared = _kilobytes(Path("/proc/self/smaps_rollup"), "Pss") / 1024
+    shared = status_megabytes("Pss", "smaps_rollup")
     simulator.close()
     spent["layout"] -= spent["settle"]
     spent["other"] = total - sum(spent.values())
-    memory = _kilobytes(Path("/proc/self/status"), "VmHWM") / 1024
     return [
         ("CPU a frame", total / frames, "s"),
         *((f"CPU a frame: {stage}", spent[stage] / frames, "s") for stage in (*_STAGES, "other")),
         ("frames a second, one worker", frames / wall, "1/s"),
         ("start of a worker (textures)", start, "s"),
         ("frames a scene", frames / scenes, ""),
-        ("memory of a worker (peak RSS)", memory, "MB"),
+        ("memory of a worker (peak RSS)", peak_megabytes(), "MB"),
         ("memory of a worker while it works (PSS)", shared, "MB"),
     ]
 
@@ -109,13 +111,3 @@ def _timed(function: Callable[..., Any], stage: str, spent: dict[str, float]) ->
             spent[stage] += time.process_time() - began
 
     return timed
-
-
-def _kilobytes(path: Path, name: str) -> float:
-    """A line `Name:  123 kB` of a file below /proc."""
-    line = next(line for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
-    return float(line.split()[1])
-
-
-if __name__ == "__main__":
-    print(json.dumps(rows("--quick" in sys.argv), indent=2))
