@@ -19,10 +19,12 @@ from saom_ros.segmenter import MAX_PIXELS
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_START = b"\xff\xd8\xff"
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)  # any number of 0xFF before it needs no repetition here
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segments that hold the size (ITU-T T.81, table B.1)."""
+_MOST_JPEG_SEGMENTS = 1000
+"""A picture has a dozen before its pixels; damaged bytes may look like hundreds of thousands."""
 
 
 def is_jpeg_png(content: bytes) -> bool:
@@ -103,8 +105,11 @@ def _is_complete(content: bytes) -> bool:
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
     """Marker and offset of the segments of a JPEG up to its first scan; their lengths lead over what they hold."""
     position = 2
-    while match := _JPEG_MARKER.search(content, position):
-        marker, start = match[1][0], match.end() - 2
+    for _ in range(_MOST_JPEG_SEGMENTS):
+        match = _JPEG_MARKER.search(content, position)
+        if match is None:
+            return
+        marker, start = match[1][0], match.start()
         yield marker, start
         if marker in (_JPEG_SCAN, _JPEG_END):
             return

@@ -116,6 +116,18 @@ def test_what_need_not_be_decoded_to_be_refused_is_refused_at_once(content, prob
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xff\xd8" + b"\xff" * 1_000_000, id="nothing but fill bytes"),
+        pytest.param(b"\xff\xd8" + b"\xff\xe0\0\2" * 2000 + jpeg_of_size(8, 8)[2:], id="thousands of segments"),
+    ],
+)
+def test_damaged_bytes_do_not_keep_the_search_for_the_size_busy(content):
+    with pytest.raises(ImageError, match="hold no picture's size"):
+        compressed_reader(compressed(content))
+
+
+@pytest.mark.parametrize(
     "image_format", ["16UC1; compressedDepth png", "32FC1; compressedDepth rvl", "compressedDepth"]
 )
 def test_compressed_depth_is_refused_by_name(image_format):
