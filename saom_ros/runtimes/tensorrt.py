@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saom_ros.bundle import BundleConfig
 from saom_ros.errors import BundleError
-from saom_ros.runtimes.base import Tensor, check_graph
+from saom_ros.runtimes.base import Tensor, check_arrays, check_graph
 from saom_ros.runtimes.cuda import GpuSession
 
 _DTYPES = {"UINT8": "uint8", "FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64"}
@@ -40,9 +40,10 @@ class TensorRt:
             raise BundleError(f"{path}: TensorRT {trt.__version__} refuses this engine; build it again")
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         tensors = {name: self._tensor(name) for name in names}
-        self._inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-        self._outputs = {name: tensor for name, tensor in tensors.items() if name not in self._inputs}
-        check_graph(path, config, {name: tensors[name] for name in self._inputs}, self._outputs)
+        given = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        self._inputs = {name: tensors[name] for name in given}
+        self._outputs = {name: tensor for name, tensor in tensors.items() if name not in given}
+        check_graph(path, config, self._inputs, self._outputs)
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise BundleError(f"{path}: no memory on the GPU to run this engine; close other programs")
@@ -52,9 +53,11 @@ class TensorRt:
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see `saom_ros.runtimes.base.Runtime`."""
+        check_arrays(self._inputs, inputs)  # a larger array would overrun its buffer
+        contiguous = {name: np.ascontiguousarray(inputs[name]) for name in self._inputs}
         self._gpu.enter()
-        for name in self._inputs:
-            self._gpu.upload(inputs[name], self._addresses[name])
+        for name, array in contiguous.items():
+            self._gpu.upload(array, self._addresses[name])
         if not self._context.execute_async_v3(self._gpu.stream):
             raise BundleError(f"{self._path}: TensorRT cannot run this engine; build it again")
         outputs = {

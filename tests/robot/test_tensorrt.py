@@ -61,6 +61,18 @@ def test_another_thread_may_run_it(driver, bundle):
     assert driver.current == 7
 
 
+def test_an_array_that_would_overrun_its_buffer_is_refused(driver, bundle):
+    inputs, _ = load_golden(bundle, load_config(bundle))
+    with pytest.raises(ValueError, match=r"tensor points is float32 \(193, 2\); expected float32 \(192, 2\)"):
+        open_engine(bundle).run(inputs | {"points": np.zeros((193, 2), np.float32)})
+
+
+def test_an_array_that_is_not_contiguous_is_copied(driver, bundle):
+    inputs, expected = load_golden(bundle, load_config(bundle))
+    found = open_engine(bundle).run(inputs | {"image": np.asfortranarray(inputs["image"])})
+    assert np.array_equal(found["masks"], expected["masks"])
+
+
 def test_the_memory_on_the_gpu_goes_with_the_runtime(driver, bundle):
     runtime = open_engine(bundle)
     assert len(driver.memory) == 9
