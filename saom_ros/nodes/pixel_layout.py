@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from saom_ros.errors import ImageError
+from saom_ros.segmenter import MAX_PIXELS
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
@@ -49,6 +50,10 @@ def check_layout(message: Image, layout: PixelLayout, what: str = "image") -> No
         raise ImageError(
             f"{what} data is {kind}: {size} bytes; {rows} rows of {message.step} bytes make {expected}: "
             "check the publisher, or the network if the image is cut"
+        )
+    if message.width * message.height > MAX_PIXELS:  # before a conversion takes several times its memory
+        raise ImageError(
+            f"{what} of {message.width}x{message.height} px is above the limit of {MAX_PIXELS} pixels; scale it down"
         )
 
 

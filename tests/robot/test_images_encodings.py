@@ -174,6 +174,15 @@ def test_a_huge_size_is_refused_before_anything_is_allocated(encoding):
         rgb_from_message(image)
 
 
+def test_an_image_above_the_limit_is_refused_before_it_is_converted():
+    image = message(np.zeros((1, 1), np.uint8), "mono8")
+    image.width = image.step = 8192
+    image.height = 8193
+    image.data = range(8192 * 8193)  # all there, by its length
+    with pytest.raises(ImageError, match="image of 8192x8193 px is above the limit of 67108864 pixels; scale it down"):
+        pixel_reader(image)
+
+
 @pytest.mark.parametrize("encoding", READABLE_ENCODINGS)
 def test_a_step_that_is_too_short_is_refused(encoding):
     image = message(np.zeros((4, 32), np.uint8), encoding)
