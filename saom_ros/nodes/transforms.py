@@ -41,7 +41,7 @@ class PointTransforms:
 
         Raises:
             TransformNotYetError: tf2 does not know the transform (yet).
-            SaomError: the point or the image has no frame, or tf2 is not installed.
+            SaomError: the point or the image has no frame, tf2 is not installed, or it cannot cope with the point.
         """
         source = point.header.frame_id
         if source and source == frame_id:
@@ -58,6 +58,11 @@ class PointTransforms:
             raise TransformNotYetError(
                 f"cannot bring a point from frame {source[:80]!r} into the image's frame {frame_id[:80]!r}: {error}; "
                 f"check with `ros2 run tf2_ros tf2_echo {frame_id[:80]} {source[:80]}`"
+            ) from error
+        except Exception as error:  # a library that reads what strangers send; whatever it raises must not end the node
+            raise SaomError(
+                f"tf2 cannot bring the point from frame {source[:80]!r} into {frame_id[:80]!r}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         return moved.point.x, moved.point.y, moved.point.z
 

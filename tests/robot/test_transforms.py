@@ -108,6 +108,16 @@ def test_a_point_of_another_frame_is_transformed_once_the_transform_is_known(lis
     assert transforms.point_in_frame(point("base", 1.0, 2.0, 3.0), "camera") == (11.0, 22.0, 33.0)
 
 
+def test_whatever_else_tf2_raises_is_a_reason_and_no_crash(listeners, monkeypatch):
+    def transform(*_):
+        raise ValueError("Seconds value must not be negative")
+
+    monkeypatch.setattr(Buffer, "transform", transform)
+    with pytest.raises(SaomError, match=r"from frame 'base' into 'camera': ValueError: Seconds value") as refusal:
+        PointTransforms("node").point_in_frame(point("base", 1.0, 2.0, 3.0), "camera")
+    assert not isinstance(refusal.value, TransformNotYetError), "waiting would not help"
+
+
 def test_tf_is_listened_to_only_when_needed_once_and_until_closed(listeners):
     transforms = PointTransforms("the node")
     transforms.point_in_frame(point("camera", 1.0, 2.0, 3.0), "camera")
