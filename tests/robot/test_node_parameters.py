@@ -1,7 +1,11 @@
 """Parameters of the nodes: what is taken, what is refused and why, without ROS."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from saom_ros import nodes
 from saom_ros.bundle import Thresholds
 from saom_ros.nodes.parameters import (
     ImageSourceParameters,
@@ -102,3 +106,15 @@ def test_every_parameter_is_described_and_every_number_has_a_range(cls):
         if isinstance(getattr(cls, name), (int, float)) and not isinstance(getattr(cls, name), bool):
             assert limits.lowest is not None
             assert limits.highest is not None
+
+
+def test_every_parameter_is_read_by_its_node():
+    def attributes_of(*modules: str) -> set[str]:
+        sources = [(Path(nodes.__file__).parent / f"{module}.py").read_text() for module in modules]
+        return {
+            node.attr for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)
+        }
+
+    thresholds = {name for name in limits_of(SegmentParameters) if name.endswith("_threshold")}  # see the first test
+    assert set(limits_of(SegmentParameters)) - thresholds <= attributes_of("segment_node", "camera", "pipeline")
+    assert set(limits_of(ImageSourceParameters)) <= attributes_of("image_source_node")
