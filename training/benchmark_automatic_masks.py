@@ -125,7 +125,8 @@ def compare(
                 found.append(ratio_row(AREA, beside, faster, _target(name, slower)))
         if validation:
             figures = metrics.summarize(results[name].frames)
-            found += [Row(AREA, f"{what}: {name}, {figure}", round(figures[figure], 1), "%") for figure in FIGURES]
+            there = [figure for figure in FIGURES if not np.isnan(figures[figure])]
+            found += [Row(AREA, f"{what}: {name}, {figure}", round(figures[figure], 1), "%") for figure in there]
             found += _agreement(f"{what}: {name}", system, systems)
         if not time_only:
             peak = round(_peak(name, checkpoint, folder))
@@ -173,11 +174,10 @@ def choose(segment: Callable[[NDArray[np.uint8]], Instances], frames: Sequence[L
         choose_thresholds(segment, frames)
 
 
-def mean_matched_iou(reference: NDArray[np.uint16], found: NDArray[np.uint16]) -> float:
-    """Mean over the objects of a label map (H, W) of the IoU with the likest one of another; NaN without objects."""
+def matched_iou(reference: NDArray[np.uint16], found: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """IoU (N,) of each object of a label map (H, W) with the likest one of another."""
     shared = metrics.contingency(metrics.compact_labels(reference)[0], metrics.compact_labels(found)[0])
-    iou = metrics.iou_matrix(shared)
-    return float(iou.max(1, initial=0).mean()) if len(iou) else float("nan")
+    return metrics.iou_matrix(shared).max(1, initial=0)
 
 
 def random_checkpoint(folder: Path, family: str, shape: Mapping[str, Any], side: int) -> Path:
@@ -209,9 +209,9 @@ def _agreement(what: str, system: Remembering, systems: Mapping[str, Remembering
     found = []
     for name in (AMG, ONE_ANSWER):
         pairs = zip(systems[name].label_maps, system.label_maps, strict=True)
-        value = float(np.nanmean([mean_matched_iou(*pair) for pair in pairs]))
-        if systems[name] is not system:
-            found.append(Row(AREA, f"{what}, IoU of masks matched with those of {name}", round(value, 3)))
+        iou = np.concatenate([matched_iou(*pair) for pair in pairs])
+        if systems[name] is not system and len(iou):
+            found.append(Row(AREA, f"{what}, IoU of masks matched with those of {name}", round(float(iou.mean()), 3)))
     return found
 
 

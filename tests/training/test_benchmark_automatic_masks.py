@@ -16,10 +16,11 @@ from training.benchmark_automatic_masks import (
     IN_TORCH,
     OBJECTNESS,
     ONE_ANSWER,
+    Remembering,
     answering_once,
     compare,
     make_system,
-    mean_matched_iou,
+    matched_iou,
     random_checkpoint,
 )
 from training.benchmark_frames import labelled_frames
@@ -67,8 +68,23 @@ def test_with_validation_frames_thresholds_are_chosen_and_quality_is_scored(
     assert chosen == [AutomaticMasks, AutomaticMasks, FullGrid, Segmenter, Segmenter]
     for name in (*IN_TORCH, FASTEST):
         assert {f"toy: {name}, {figure}" for figure in benchmark.FIGURES} <= set(rows)
-    assert f"toy: {FULL_GRID}, IoU of masks matched with those of {ONE_ANSWER}" in rows
-    assert f"toy: {AMG}, IoU of masks matched with those of {AMG}" not in rows
+    assert f"toy: {FULL_GRID}, IoU of masks matched with those of {AMG}" not in rows, "its thresholds let nothing pass"
+
+
+def test_masks_are_compared_with_those_of_both_generators():
+    same = np.array([[1, 1, 0]], np.uint16)
+    half = np.array([[1, 0, 0]], np.uint16)
+    systems = {
+        AMG: Remembering(None, [same]),
+        ONE_ANSWER: Remembering(None, [half]),
+        OBJECTNESS: Remembering(None, [same]),
+    }
+    values = {row.name: row.value for row in benchmark._agreement("ours", systems[OBJECTNESS], systems)}
+    assert values == {
+        f"ours, IoU of masks matched with those of {AMG}": 1.0,
+        f"ours, IoU of masks matched with those of {ONE_ANSWER}": 0.5,
+    }
+    assert len(benchmark._agreement("AMG", systems[AMG], systems)) == 1, "not with its own"
 
 
 def test_systems_share_the_weights_of_the_checkpoint(checkpoint, tmp_path):
@@ -98,12 +114,12 @@ def test_a_model_that_answers_once_gives_its_whole_object_mask(checkpoint, tmp_p
     assert three.shape[1] == 3, "the model itself is as it was"
 
 
-def test_matched_iou_is_the_mean_over_the_reference():
+def test_each_object_of_the_reference_is_matched_with_the_likest():
     reference = np.array([[1, 1, 2, 2], [1, 1, 2, 2]], np.uint16)
     found = np.array([[5, 5, 0, 9], [5, 5, 0, 9]], np.uint16)
-    assert mean_matched_iou(reference, found) == pytest.approx((1.0 + 0.5) / 2)
-    assert mean_matched_iou(reference, np.zeros_like(found)) == 0.0
-    assert np.isnan(mean_matched_iou(np.zeros_like(found), found))
+    assert matched_iou(reference, found).tolist() == [1.0, 0.5]
+    assert matched_iou(reference, np.zeros_like(found)).tolist() == [0.0, 0.0]
+    assert len(matched_iou(np.zeros_like(found), found)) == 0
 
 
 def test_quick_compares_random_weights_of_tiny_size_only(monkeypatch):
