@@ -128,7 +128,7 @@ def object_at(label_map: NDArray[np.uint16], x: float, y: float) -> int:
     inside = math.isfinite(x) and math.isfinite(y) and -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
     if not inside:
         raise SaomError(
-            f"target pixel ({x:.1f}, {y:.1f}) lies outside the {width}x{height} image; x is 0..{width - 1} from the "
+            f"target pixel ({x:.6g}, {y:.6g}) lies outside the {width}x{height} image; x is 0..{width - 1} from the "
             f"left, y is 0..{height - 1} from the top"
         )
     column, row = math.floor(x + 0.5), math.floor(y + 0.5)
