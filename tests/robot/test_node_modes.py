@@ -189,6 +189,9 @@ def test_latency_is_measured_by_simulated_time_and_a_clock_that_restarts_is_surv
         masks.clear()
         return float(peer.diagnostics("sim", lambda _, __, v: v["latency_ms"] != "unknown")[2]["latency_ms"])
 
+    peer.segment(masks, harness.image_message(color_blocks(HEIGHT, WIDTH)[0], stamp=999), "sim_image")
+    _, _, values = peer.diagnostics("sim", lambda _, __, v: v["segmented_frames"] != "0")
+    assert (values["latency_ms"], values["notes"]) == ("unknown", "none"), "simulated time has not begun"
     assert latency_at(clock=1002, stamp=1000) == 2000.0
     assert latency_at(clock=11, stamp=10) is not None, "the simulation restarted"
     _, _, values = peer.diagnostics("sim", lambda _, __, v: "went backwards" in v["notes"])
