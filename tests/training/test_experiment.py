@@ -14,22 +14,34 @@ from training.finetune_config import load_config
 from training.json_files import write_json
 
 CHANGED = {
-    "random_point": {"prompts"},
-    "centre": {"prompts"},
-    "outside": {"prompts"},
-    "no_background": {"prompts"},
-    "grid_16": {"grid"},
-    "grid_64": {"grid"},
-    "trained_encoder": {"train_encoder"},
+    "random_point": ("saom", {"assignment", "extra"}),
+    "one_point": ("saom", {"extra"}),
+    "centre": ("one_point", {"assignment"}),
+    "outside": ("one_point", {"inside"}),
+    "no_background": ("saom", {"background"}),
+    "grid_16": ("saom", {"grid"}),
+    "grid_64": ("saom", {"grid"}),
+    "trained_encoder": ("saom", {"train_encoder"}),
+    "base_longer": ("base", {"stages", "learning_rate"}),
 }
+"""What an arm changes in which other."""
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_an_arm_differs_from_saom_in_one_thing(name):
-    saom, arm = (asdict(load_config(ARMS[each].config)) for each in ("saom", name))
-    assert {key for key in saom if saom[key] != arm[key]} == {"name"} | CHANGED[name]
-    different = [key for key in saom["prompts"] if saom["prompts"][key] != arm["prompts"][key]]
-    assert len(different) == ("prompts" in CHANGED[name])
+def test_an_arm_differs_from_another_in_what_it_is_named_for_only(name):
+    other, changed = CHANGED[name]
+    before, after = (settings(each) for each in (other, name))
+    assert {key for key in before if before[key] != after[key]} == {"name"} | changed
+
+
+def settings(name):
+    config = asdict(load_config(ARMS[name].config))
+    return config | config.pop("prompts")
+
+
+def test_all_arms_that_start_from_the_base_see_equally_many_images():
+    images = {sum(stage.images for stage in load_config(arm.config).stages) for arm in ARMS.values() if arm.start}
+    assert len(images) == 1
 
 
 def test_joint_decoding_sees_as_many_images_as_base_and_saom_together():
@@ -39,11 +51,11 @@ def test_joint_decoding_sees_as_many_images_as_base_and_saom_together():
 
 def test_an_arm_runs_after_the_one_that_it_starts_from():
     assert [arm.name for arm in chosen_arms(["outside"])] == ["base", "outside"]
-    assert [arm.name for arm in chosen_arms(None)] == ["base", "saom", "random_point"]
+    assert [arm.name for arm in chosen_arms(None)] == ["base", "base_longer", "saom", "random_point"]
 
 
 def test_an_unknown_arm_is_refused():
-    with pytest.raises(SaomError, match="arm 'sam3' is not known; expected some of base, saom"):
+    with pytest.raises(SaomError, match="arm 'sam3' is not known; expected some of base, base_longer"):
         chosen_arms(["sam3"])
 
 
@@ -63,7 +75,7 @@ def rooms(tmp_path, frames: int = 5) -> Setting:
 
 
 def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
-    for arm, seed, miou in (("base", 0, 40.0), ("base", 1, 44.0), ("saom", 0, 60.0), ("saom", 1, 66.0)):
+    for arm, seed, miou in (("base_longer", 0, 40.0), ("base_longer", 1, 44.0), ("saom", 0, 60.0), ("saom", 1, 66.0)):
         scored(tmp_path, arm, seed, miou)
     report.write_report(rooms(tmp_path), [0, 1], "the command")
     page = (tmp_path / "report.md").read_text()

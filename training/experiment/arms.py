@@ -13,6 +13,8 @@ from saom_ros.errors import SaomError
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "saom_claim"
 BASE = "base"
+RIVAL = "base_longer"
+"""The base after as many images as the arms that start from it: what gains are told over."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Arm:
     """The arm whose weights it starts from; None = random weights."""
     usual: bool = False
     """Whether it runs without being asked for."""
+    ambiguous: bool = False
+    """Whether it answers with SAM's three masks, and is scored as SAM is used."""
 
     @property
     def config(self) -> Path:
@@ -36,11 +40,13 @@ class Arm:
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm(BASE, "SAM: parts and wholes, three ambiguous masks", start=None, usual=True),
-        Arm("saom", "SAOM: nearest grid point inside the mask, frozen encoder", usual=True),
-        Arm("random_point", "a random visible pixel instead of the assigned grid point", usual=True),
-        Arm("centre", "the deepest interior point instead of the assigned grid point"),
-        Arm("outside", "nearest grid point, wherever it lies, as published"),
+        Arm(BASE, "SAM: parts and wholes, three ambiguous masks", start=None, usual=True, ambiguous=True),
+        Arm(RIVAL, "the base, trained on as SAM for as many images as the arms below", usual=True, ambiguous=True),
+        Arm("saom", "SAOM: assigned and other grid points on the visible mask, frozen encoder", usual=True),
+        Arm("random_point", "random visible pixels instead of grid points", usual=True),
+        Arm("one_point", "the assigned grid point only"),
+        Arm("centre", "the deepest interior point only"),
+        Arm("outside", "the nearest grid point only, wherever it lies, as published"),
         Arm("no_background", "no background prompts, as published"),
         Arm("grid_16", "a grid of 16 x 16 instead of 32 x 32"),
         Arm("grid_64", "a grid of 64 x 64 instead of 32 x 32"),

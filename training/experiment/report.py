@@ -11,7 +11,7 @@ from saom_ros.image_files import write_atomically
 from training.charts import lines_chart
 from training.evaluation.pages import html_page, markdown_page
 from training.evaluation.report import Picture, Section
-from training.experiment.arms import ARMS, BASE
+from training.experiment.arms import ARMS, RIVAL
 from training.experiment.run import Setting, read_scores, run_folder
 from training.json_files import write_json
 
@@ -78,23 +78,23 @@ def _figures(data: str, found: Found, seeds: Sequence[int]) -> Section:
 
 
 def _gain(data: str, found: Found, seeds: Sequence[int]) -> Section:
-    """What the paper claims: mIoU and mAcc over the base, in points and relative, by seed."""
+    """What the paper claims: mIoU and mAcc over the base at equal images, in points and relative, by seed."""
     rows = []
-    for name in (arm.name for arm in ARMS.values() if arm.name != BASE):
+    for name in (arm.name for arm in ARMS.values() if not arm.ambiguous):
         for label, key in COLUMNS[:2]:
             points, relative = [], []
             for seed in seeds:
-                if (name, seed) not in found or (BASE, seed) not in found:
+                if (name, seed) not in found or (RIVAL, seed) not in found:
                     continue
                 of_arm = found[name, seed]["scores"][data][name]["figures"][key]
-                of_base = found[BASE, seed]["scores"][data][BASE]["figures"][key]
+                of_base = found[RIVAL, seed]["scores"][data][RIVAL]["figures"][key]
                 if of_arm is None or not of_base:
                     continue
                 points.append(of_arm - of_base)
                 relative.append(100 * (of_arm / of_base - 1))
             if points:
                 rows.append([f"{name}, {label}", spread(points), spread(relative)])
-    return Section(f"Gain over the base: {data}", (), [["", "points", "relative, %"], *rows] if rows else ())
+    return Section(f"Gain over {RIVAL}: {data}", (), [["", "points", "relative, %"], *rows] if rows else ())
 
 
 def _classes(data: str, found: Found, seeds: Sequence[int]) -> Section:

@@ -21,7 +21,7 @@ from training.evaluation.choosing import validation_frames
 from training.evaluation.frames import FrameSet, open_frames
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
-from training.experiment.arms import ARMS, BASE, Arm
+from training.experiment.arms import ARMS, Arm
 from training.experiment.systems import base_system, full_grid_system, objectness_system
 from training.finetune_config import load_config
 from training.json_files import write_json
@@ -85,10 +85,10 @@ def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
     chosen_on = validation_frames(open_frames(setting.validation, limit=setting.choice_frames))
     systems: dict[str, System] = {}
     choices = {}
-    if arm.name == BASE:
+    if arm.ambiguous:
         points = load_config(checkpoint.parent / "config.yaml").grid
         assert points is not None
-        systems[BASE], choices[BASE] = base_system(checkpoint, points[0], chosen_on)
+        systems[arm.name], choices[arm.name] = base_system(checkpoint, points[0], chosen_on)
     else:
         systems[arm.name], choices[arm.name] = objectness_system(checkpoint, chosen_on)
     if arm.name == FULL_GRID_ARM:
