@@ -1,9 +1,9 @@
 """Prove SAOM's claim, or see it fail: a base trained like SAM on parts and wholes, then SAOM and what it is held
 against, everything small and from simulated rooms alone, scored on rooms and classes that no arm has seen.
 
-    python -m training experiment saom-claim                       base, base_longer, saom and random_point, two seeds each
-    python -m training experiment saom-claim --arm outside         one more arm; what is done already is kept
-    python -m training experiment saom-claim --quick --out DIR     a run of minutes on tiny data, to see that it runs
+    python -m training experiment saom-claim                      the usual arms, two seeds each
+    python -m training experiment saom-claim --arm outside        one more arm; what is done already is kept
+    python -m training experiment saom-claim --quick --out DIR    a run of minutes on tiny data, to see that it runs
 
 The report (`OUT/report.md`, `.html`, `.json`) is written anew after every run, arms that have not run among it.
 """
