@@ -101,11 +101,18 @@ class SegmentNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the cameras and start the worker."""
+        """Subscribe to the cameras and start the worker; on failure say why and stay inactive."""
         self._worker = Worker(self._work, self._results_ready.trigger)
-        for camera in self._cameras.values():
-            camera.activate()
-            self.get_logger().info(f"active: images from {camera.topic}")
+        try:
+            for camera in self._cameras.values():
+                camera.activate()
+                self.get_logger().info(f"active: images from {camera.topic}")
+        except Exception as error:  # rclpy would go back to unconfigured without a word
+            self._stop_work()
+            self._failure = f"cannot activate: {problem_of(error)}"
+            self.get_logger().error(f"{self._failure}. The node stays inactive; mend it and activate again")
+            return TransitionCallbackReturn.FAILURE
+        self._failure = ""
         done = super().on_activate(state)
         if self._label_info is not None and self._segmenter is not None and self._vision is not None:
             self._label_info.publish(detections.label_info_message(self._vision, self._segmenter.config.classes))

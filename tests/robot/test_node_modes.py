@@ -171,6 +171,15 @@ def test_the_qos_of_images_and_masks_can_be_overridden(peer, start, tiny_bundle)
     assert reliability(peer.node.get_publishers_info_by_topic(masks)) == {"BEST_EFFORT"}
 
 
+def test_a_quality_of_service_that_does_not_exist_is_reported(peer, start, tiny_bundle):
+    misspelt = "qos_overrides./hasty_image.subscription.reliability:=relaible"
+    start("segment_node", "-r", "__node:=hasty", "-r", "image:=/hasty_image", "-p", misspelt, model=tiny_bundle)
+    level, said, values = peer.diagnostics("hasty", lambda _, said, v: "cannot" in said, "the failure")
+    assert (level, values["state"]) == (ERROR, "inactive")
+    assert "cannot activate" in said
+    assert "relaible" in said
+
+
 def test_latency_is_measured_by_simulated_time_and_a_clock_that_restarts_is_survived(peer, start, tiny_bundle):
     process = start("segment_node", "-r", "__node:=sim", "-r", "image:=sim_image", model=tiny_bundle, use_sim_time=True)
     masks = peer.collect("sim/instance_mask")
