@@ -25,7 +25,7 @@ from training.whole_objects import WholeObjects
 AREA = "training"
 CONFIGS = ("small", "sam_small")
 """Runs of training/configs whose last stage is measured."""
-STEPS, QUICK_STEPS, WARM_UP = 12, 3, 1
+STEPS, QUICK_STEPS = 12, 2
 LEAST_RATIO = 2
 """Target: one loader process makes so many times the images that the model takes."""
 _MATRIX, _PRODUCTS = 2048, 5
@@ -61,16 +61,14 @@ def training_rows(
 ) -> list[Row]:
     """Loader and model of a run's last stage; `peak` in FLOP/s."""
     torch.manual_seed(config.seed)
-    stage = replace(config.stages[-1], images=(steps + WARM_UP) * config.stages[-1].batch_size)
-    module = WholeObjects(config, steps + WARM_UP, {}).to(device)
+    stage = replace(config.stages[-1], images=(1 + steps) * config.stages[-1].batch_size)
+    module = WholeObjects(config, steps, {}).to(device)
     prompting = config.prompting(module.model.embedding_stride)
     batches = TrainingBatches(store, [stage], config.augmentation, prompting, config.seed)
     optimizer = module.configure_optimizers()["optimizer"]
-    watch, flops = Stopwatch(), 0
-    for number in range(WARM_UP):
-        flops = count_flops(module, batches.batch(number).to(device))
-        _step(module, batches.batch(number).to(device), optimizer)
-    for number in range(WARM_UP, WARM_UP + steps):
+    watch = Stopwatch()
+    flops = count_flops(module, batches.batch(0).to(device))  # warms up, too
+    for number in range(1, 1 + steps):
         batch = watch.measure("loader", batches.batch, number)
         watch.measure("model", _step, module, batch.to(device), optimizer)
     return _rows(config.name, stage, watch, flops, peak)
