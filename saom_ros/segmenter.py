@@ -27,6 +27,9 @@ DEFAULT_MIN_AREA = 32
 MAX_PIXELS = 1 << 26
 """Largest image, 67 megapixels: beyond it painting would take gigabytes."""
 
+MAX_SIDE = 1 << 16
+"""Longest side in px; painting holds tables of the side's length."""
+
 TAKE_EVERY_POINT = -1.0
 """Value of `objectness_threshold` that tells the graph to prompt every valid point (prompted mode)."""
 
@@ -166,3 +169,5 @@ def check_image(rgb: NDArray[np.uint8]) -> None:
         raise ImageError(f"image is empty ({width}x{height} px); expected at least 1x1")
     if height * width > MAX_PIXELS:
         raise ImageError(f"image of {width}x{height} px is above the limit of {MAX_PIXELS} pixels; scale it down")
+    if max(height, width) > MAX_SIDE:
+        raise ImageError(f"image of {width}x{height} px has a side above the limit of {MAX_SIDE} px; cut it in pieces")

@@ -7,7 +7,7 @@ from tiny_bundle import COLORS, color_blocks
 from saom_ros import ImageError, SaomError, Segmenter
 from saom_ros.bundle import Thresholds
 from saom_ros.errors import BundleError
-from saom_ros.segmenter import MAX_PIXELS
+from saom_ros.segmenter import MAX_PIXELS, MAX_SIDE
 
 names = list(COLORS)
 
@@ -132,6 +132,10 @@ def test_views_give_what_their_copies_give(segmenter, view):
         (
             np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (1, MAX_PIXELS + 1, 3)),
             f"above the limit of {MAX_PIXELS} pixels; scale it down",
+        ),
+        (
+            np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (1, MAX_SIDE + 1, 3)),
+            f"has a side above the limit of {MAX_SIDE} px; cut it in pieces",
         ),
     ],
 )
