@@ -6,7 +6,9 @@ from ``training.whole_objects``; Lightning drives one CPU, one GPU or several. A
 """
 
 import argparse
+import json
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from training.run_data import RunData
 from training.sam.checkpoint import load_checkpoint
 from training.sam.model import PromptableModel
 from training.sam.registry import OFFICIAL_FAMILIES, load_official
+from training.shards import list_shards, read_members
 from training.version import code_version
 from training.whole_objects import WholeObjects
 
@@ -49,6 +52,8 @@ def main(args: argparse.Namespace) -> int:
     as_written = load_config(args.config)  # this is what bundles tell: paths of a machine concern nobody else
     config = replace(as_written, data=args.data or as_written.data, validation=args.validation or as_written.validation)
     out = args.out or Path("runs") / config.name
+    for folder in (config.data, config.validation):
+        _refuse_test_frames(Path(folder))
     training_frames = FrameStore(Path(config.data), with_parts=config.target == "ambiguous")
     data = RunData(config, training_frames, FrameStore(Path(config.validation)))
     torch.set_float32_matmul_precision("high")
@@ -66,6 +71,14 @@ def main(args: argparse.Namespace) -> int:
     trainer.save_checkpoint(last, weights_only=False)
     print(f"trained: {last}")
     return 0
+
+
+def _refuse_test_frames(folder: Path) -> None:
+    """SaomError where a shard is of the test split; a shard has one split, so its first frame tells."""
+    for shard in list_shards(folder):
+        for _, files in islice(read_members(shard), 1):
+            if json.loads(files.get("json", b"{}")).get("split") == "test":
+                raise SaomError(f"{shard} is of the test split, which must stay unseen; collect --split train and val")
 
 
 def total_steps(config: FinetuneConfig) -> int:

@@ -21,6 +21,7 @@ from training.frame_store import FrameStore
 from training.prompts import PromptSampling
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES
+from training.shards import ShardWriter
 from training.whole_objects import WholeObjects
 
 STAGES = [
@@ -204,6 +205,16 @@ def test_looks_change_pixels_but_not_shape_or_dtype():
 def test_a_wrong_configuration_is_refused_by_name(tmp_path, data, changes, message):
     with pytest.raises(SaomError, match=message):
         load_run(write_run(tmp_path, data, **changes))
+
+
+def test_frames_of_the_test_split_are_refused(tmp_path, data, capsys):
+    with ShardWriter(tmp_path / "toy-000000.tar") as writer:
+        frame = toy_frame(np.random.default_rng(0))
+        frame.meta["split"] = "test"
+        writer.add("000000", frame)
+    run = write_run(tmp_path, (data[0], tmp_path))
+    assert main(["finetune", "--config", str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "is of the test split, which must stay unseen; collect --split train and val" in capsys.readouterr().err
 
 
 def test_user_mistakes_exit_2_without_a_traceback(tmp_path, data, capsys):
