@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from saom_ros.errors import SaomError
 
 VERBS = {
-    "collect": ("training.collect", "render labelled frames with a simulator into shards"),
-    "dataset": ("training.dataset_verb", "look at shards, check them, exchange them with COCO, BOP, Replicator"),
-    "sequence": ("training.sequence", "render a camera path through one room as pictures"),
-    "finetune": ("training.finetune", "train a model on shards"),
-    "evaluate": ("training.evaluate", "score a model on annotated frames, beside a classical baseline"),
+    "collect": ("training.collecting.verb", "render labelled frames with a simulator into shards"),
+    "dataset": ("training.data.verb", "look at shards, check them, exchange them with COCO, BOP, Replicator"),
+    "sequence": ("training.collecting.sequence", "render a camera path through one room as pictures"),
+    "finetune": ("training.finetuning.verb", "train a model on shards"),
+    "evaluate": ("training.evaluation.verb", "score a model on annotated frames, beside a classical baseline"),
     "experiment": ("training.experiment.verb", "prove SAOM's claim: a base like SAM, SAOM, and arms against it"),
-    "track": ("training.tracking", "measure how well ids last along camera paths, beside a box tracker"),
-    "benchmark": ("training.benchmark", "measure speed and memory, beside SAM's own mask generator"),
+    "track": ("training.tracking.verb", "measure how well ids last along camera paths, beside a box tracker"),
+    "benchmark": ("training.benchmarking.verb", "measure speed and memory, beside SAM's own mask generator"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),
 }
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from training import finetune
 from training.__main__ import main
-from training.whole_objects import WholeObjects
+from training.finetuning import verb as finetune
+from training.finetuning.module import WholeObjects
 
 
 class KeptGradients(WholeObjects):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from training.shards import ShardWriter
+from training.data.shards import ShardWriter
 from training.simulators.base import Frame
 
 Member = tuple[str, bytes]

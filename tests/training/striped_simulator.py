@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from saom_ros.errors import SaomError
-from training.job import Job
+from training.collecting.job import Job
 from training.simulators.base import Frame, SceneSkippedError
 
 VIEWS = 3

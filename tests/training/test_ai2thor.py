@@ -16,7 +16,7 @@ import pytest
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.shards import read_shards
+from training.data.shards import read_shards
 from training.simulators.ai2thor.places import place_of_scene, rooms
 from training.simulators.ai2thor.process import ControllerLostError, ControllerOptions, ControllerProcess, Patience
 from training.simulators.ai2thor.simulator import Ai2ThorSimulator

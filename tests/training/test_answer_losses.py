@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from training.answer_losses import Answers, Truth, answer_losses, truth_of
-from training.dataset import Batch
-from training.finetune_config import LossWeights
+from training.finetuning.answer_losses import Answers, Truth, answer_losses, truth_of
+from training.finetuning.batches import Batch
+from training.finetuning.config import LossWeights
 
 PUBLISHED = LossWeights(mask=0, dice=1, focal=1, box=0, classes=1, score=0, objectness=0, over="images")
 LEFT = torch.tensor([[1.0, 1, 0, 0]]).expand(4, 4)

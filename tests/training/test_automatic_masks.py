@@ -5,7 +5,7 @@ import pytest
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-from training.automatic_masks import AutomaticMasks, AutomaticMaskSettings, tune
+from training.evaluation.automatic_masks import AutomaticMasks, AutomaticMaskSettings, tune
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_thresholds_that_nothing_passes_give_an_empty_label_map(sam):
 
 def test_tuning_leaves_the_best_thresholds_set(sam, monkeypatch):
     candidates = {"pred_iou_thresh": (9.0, -9.0), "stability_score_thresh": (-1.0,), "box_nms_thresh": (0.7,)}
-    monkeypatch.setattr("training.automatic_masks.CANDIDATES", candidates)
+    monkeypatch.setattr("training.evaluation.automatic_masks.CANDIDATES", candidates)
     system = AutomaticMasks(sam, points_per_side=2)
     frame = noise()
     everything = AutomaticMasks(sam, 2, AutomaticMaskSettings(-9.0, -1.0, 0.7))

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.baseline import BaselineParameters, FelzenszwalbBaseline, drop_background, tune
-from training.search import coordinate_search
+from training.evaluation.baseline import BaselineParameters, FelzenszwalbBaseline, drop_background, tune
+from training.evaluation.search import coordinate_search
 
 LENIENT = BaselineParameters(scale=200, sigma=0.5, min_size=150, max_area=0.2, max_rim=0.05)
 
@@ -54,7 +54,8 @@ def test_large_segments_and_those_along_the_rim_are_background():
 
 def test_tuning_is_never_worse_than_its_start_and_can_be_repeated(monkeypatch):
     monkeypatch.setattr(
-        "training.baseline.CANDIDATES", {"scale": (50, 200), "max_area": (0.05, 0.2, 1.0), "max_rim": (0.05, 1.0)}
+        "training.evaluation.baseline.CANDIDATES",
+        {"scale": (50, 200), "max_area": (0.05, 0.2, 1.0), "max_rim": (0.05, 1.0)},
     )
     frames = [room(seed) for seed in range(3)]
     poor = BaselineParameters(scale=50, sigma=0.5, min_size=50, max_area=1.0, max_rim=1.0)

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from saom_ros.segmenter import Segmenter
-from training import benchmark_automatic_masks as benchmark
-from training.automatic_masks import AutomaticMasks
-from training.benchmark_automatic_masks import (
+from training.benchmarking import automatic_masks as benchmark
+from training.benchmarking.automatic_masks import (
     AMG,
     FASTEST,
     FULL_GRID,
@@ -23,7 +22,8 @@ from training.benchmark_automatic_masks import (
     matched_iou,
     random_checkpoint,
 )
-from training.benchmark_frames import labelled_frames
+from training.benchmarking.frames import labelled_frames
+from training.evaluation.automatic_masks import AutomaticMasks
 from training.experiment.systems import FullGrid
 
 SHAPE = {"encoder_channels": [16, 16, 16, 16], "image_size": 64, "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2}}

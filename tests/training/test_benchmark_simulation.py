@@ -6,7 +6,7 @@ import pkgutil
 
 import pytest
 
-from training import benchmark_simulation as benchmark
+from training.benchmarking import simulation as benchmark
 from training.simulators.rooms import settle
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import benchmark_throughput as benchmark
-from training.benchmark_frames import labelled_frames, write_shard
-from training.benchmark_throughput import CONFIGS, training_rows
-from training.dataset import Stage
-from training.finetune_config import load_config
-from training.frame_store import FrameStore
-from training.shards import read_shard
-from training.whole_objects import WholeObjects
+from training.benchmarking import throughput as benchmark
+from training.benchmarking.frames import labelled_frames, write_shard
+from training.benchmarking.throughput import CONFIGS, training_rows
+from training.data.shards import read_shard
+from training.finetuning.batches import Stage
+from training.finetuning.config import load_config
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.module import WholeObjects
 
 TINY = {
     "small": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
@@ -28,7 +28,7 @@ TINY = {
 
 
 def tiny(name):
-    config = load_config(Path(benchmark.__file__).parent / "configs" / f"{name}.yaml")
+    config = load_config(Path(benchmark.__file__).parents[1] / "configs" / f"{name}.yaml")
     stage = Stage(height=64, width=64, images=8, batch_size=2)
     return replace(config, model=TINY[name], stages=[stage], grid=(4, 4) if config.grid else None)
 

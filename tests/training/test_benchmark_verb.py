@@ -10,8 +10,8 @@ import pytest
 
 from saom_ros.benchmark_rows import Row, write_rows
 from saom_ros.errors import SaomError
-from training import benchmark
 from training.__main__ import main
+from training.benchmarking import verb as benchmark
 
 
 @pytest.fixture

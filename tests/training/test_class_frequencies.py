@@ -11,7 +11,7 @@ from any_texture import AnyTexture, palette
 from shard_files import mug_on_book, write_shards
 
 from training.classes import class_names, held_out_classes
-from training.dataset_check import FolderCheck
+from training.data.check import FolderCheck
 from training.simulators.rooms import VERSION, furniture, furniture_wall, layout, simulator
 from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.frequencies import least_frequencies, too_rare

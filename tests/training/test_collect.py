@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from saom_ros import __version__
 from saom_ros.errors import SaomError
-from training import collection
 from training.__main__ import main
-from training.collect import collect
-from training.job import Job, make_shard
-from training.shards import read_shards
+from training.collecting import collection
+from training.collecting.job import Job, make_shard
+from training.collecting.verb import collect
+from training.data.shards import read_shards
 from training.simulators.base import Frame
 from training.version import code_version
 
@@ -100,7 +100,7 @@ def test_finished_folder_is_left_alone(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 import striped_simulator
-from training import collect
+from training.collecting import verb as collect
 from training.__main__ import main
 
 collect.SIMULATORS["rooms"] = striped_simulator.make_slow

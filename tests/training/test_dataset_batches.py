@@ -6,11 +6,11 @@ import torch
 
 from saom_ros.letterbox import Letterbox, letterbox_labels
 from tests.training.tiny_sam import write_part_shards
-from training.augmentation import Augmentation
-from training.dataset import Prompting, Stage, TrainingBatches, collate, mask_cells, prompts_and_targets
-from training.embedding_cache import EmbeddingCache, make_embeddings
-from training.frame_store import FrameStore
-from training.grid_report import grid_report
+from training.finetuning.augmentation import Augmentation
+from training.finetuning.batches import Prompting, Stage, TrainingBatches, collate, mask_cells, prompts_and_targets
+from training.finetuning.embedding_cache import EmbeddingCache, make_embeddings
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.grid_report import grid_report
 from training.prompts import NOT_ASKED, PromptSampling
 from training.sam.model import Features
 

@@ -13,9 +13,9 @@ import striped_simulator
 from shard_files import change_meta, members, mug_on_book, replace_member, write_members, write_shards
 
 from training.__main__ import main
-from training.collect import collect
-from training.dataset_check import FolderCheck
-from training.job import Job
+from training.collecting.job import Job
+from training.collecting.verb import collect
+from training.data.check import FolderCheck
 
 JOB = Job("stripes", "train", 0, 32, 32, 4)
 

@@ -16,11 +16,11 @@ from shard_files import mug_on_book, write_shards
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.dataset_check import FolderCheck
-from training.interchange.coco_export import encode_rle
-from training.interchange.coco_import import decode_segmentation, find_coco_frames
-from training.interchange.importing import paint, to_frame
-from training.shards import read_shards
+from training.data.check import FolderCheck
+from training.data.interchange.coco_export import encode_rle
+from training.data.interchange.coco_import import decode_segmentation, find_coco_frames
+from training.data.interchange.importing import paint, to_frame
+from training.data.shards import read_shards
 
 HEIGHT, WIDTH = 20, 30
 SQUARE = [5, 5, 15, 5, 15, 15, 5, 15]

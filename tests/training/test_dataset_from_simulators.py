@@ -13,12 +13,12 @@ from PIL import Image
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.dataset_check import FolderCheck
-from training.interchange.bop import find_bop_frames
-from training.interchange.importing import millimetres, to_frame
-from training.interchange.label_folders import find_label_maps
-from training.interchange.replicator import find_replicator_frames
-from training.shards import Sample, read_shards
+from training.data.check import FolderCheck
+from training.data.interchange.bop import find_bop_frames
+from training.data.interchange.importing import millimetres, to_frame
+from training.data.interchange.label_folders import find_label_maps
+from training.data.interchange.replicator import find_replicator_frames
+from training.data.shards import Sample, read_shards
 from training.simulators.base import Frame
 
 HEIGHT, WIDTH = 16, 24

@@ -12,9 +12,9 @@ from shard_files import change_meta, mug_on_book, write_members, write_shards
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.charts import columns_chart, rows_chart
-from training.dataset_info import gather
-from training.sheet import write_sheet
+from training.data.info import gather
+from training.data.sheet import write_sheet
+from training.reports.charts import columns_chart, rows_chart
 
 MUG, BOOK = 6 * 8, 12 * 20 - 2 * 8
 """Visible px of the two objects; the mug hides two rows of the book."""

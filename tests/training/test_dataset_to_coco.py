@@ -12,7 +12,7 @@ from shard_files import members, mug_on_book, write_members, write_shards
 
 from training.__main__ import main
 from training.classes import class_names
-from training.shards import read_shards
+from training.data.shards import read_shards
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
 from training.__main__ import main
-from training.dataset import FrameStore
+from training.finetuning.batches import FrameStore
 
 
 def test_imported_frames_are_read_for_training_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

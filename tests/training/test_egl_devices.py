@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training import egl_devices
-from training.egl_devices import INDEX_VARIABLE, EglDevice, choose_device, list_devices, pick
+from training.collecting import egl_devices
+from training.collecting.egl_devices import INDEX_VARIABLE, EglDevice, choose_device, list_devices, pick
 
 CPU = EglDevice(software=True, cuda=None)
 OTHER_MAKE = EglDevice(software=False, cuda=None)

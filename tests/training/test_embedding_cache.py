@@ -10,9 +10,9 @@ from saom_ros.errors import SaomError
 from saom_ros.letterbox import Letterbox, letterbox_image
 from tests.training.shard_files import mug_on_book, write_shards
 from tests.training.tiny_sam import TINY_SAM
-from training import embedding_cache
-from training.embedding_cache import EmbeddingCache, cache_path, make_embeddings
-from training.frame_store import FrameStore
+from training.finetuning import embedding_cache
+from training.finetuning.embedding_cache import EmbeddingCache, cache_path, make_embeddings
+from training.finetuning.frame_store import FrameStore
 from training.sam.registry import build_model
 
 

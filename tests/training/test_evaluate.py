@@ -13,12 +13,12 @@ from saom_ros.instances import Instances
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
 from training import metrics
 from training.__main__ import main
+from training.data.shards import ShardWriter
 from training.evaluation.choosing import choose_thresholds
 from training.evaluation.frames import LabelledFrame, open_frames
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
 from training.export import read_evaluation
-from training.shards import ShardWriter
 from training.simulators.base import Frame
 
 HEIGHT, WIDTH = 192, 256
@@ -182,7 +182,7 @@ def test_export_refuses_a_record_without_thresholds(tmp_path, content):
 
 
 def test_baseline_parameters_are_tuned_by_the_same_command(data, capsys, monkeypatch):
-    monkeypatch.setattr("training.baseline.CANDIDATES", {"max_area": (0.1, 0.5)})
+    monkeypatch.setattr("training.evaluation.baseline.CANDIDATES", {"max_area": (0.1, 0.5)})
     assert run("--data", data, "--limit", 1, "--tune-baseline") == 0
     assert "baseline chosen: {'scale': " in capsys.readouterr().out
 

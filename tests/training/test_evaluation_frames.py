@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from saom_ros.errors import SaomError
+from training.data.shards import ShardWriter
 from training.evaluation.frames import open_frames
-from training.shards import ShardWriter
 from training.simulators.base import Frame
 
 HEIGHT, WIDTH = 60, 80

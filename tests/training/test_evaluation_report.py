@@ -12,13 +12,13 @@ import pytest
 from saom_ros.instances import Instances
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
 from training.__main__ import main
-from training.charts import rows_chart, unit_chart
 from training.evaluation.frames import LabelledFrame
-from training.evaluation.pages import html_page, markdown_page, markdown_table
-from training.evaluation.report import Picture, Section, data_lines, report_sections
+from training.evaluation.gallery import Gallery, side_by_side
+from training.evaluation.report import data_lines, report_sections
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
-from training.gallery import Gallery, side_by_side
+from training.reports.charts import rows_chart, unit_chart
+from training.reports.pages import Picture, Section, html_page, markdown_page, markdown_table
 
 CLASSES = {1: "Mug", 2: "Teapot", 3: "Book", 4: "<script>&"}
 VOID_TAGS = {"meta", "img", "br"}

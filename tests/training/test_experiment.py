@@ -10,8 +10,8 @@ from training.evaluation.frames import FrameSet
 from training.experiment import report
 from training.experiment.arms import ARMS, chosen_arms
 from training.experiment.run import Setting, frames_of, read_scores
-from training.finetune_config import load_config
-from training.json_files import write_json
+from training.finetuning.config import load_config
+from training.reports.json_files import write_json
 
 CHANGED = {
     "random_point": ("saom", {"assignment", "extra"}),
@@ -106,7 +106,7 @@ def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsy
     assert "| saom, full grid" in page
     trained = (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns
 
-    monkeypatch.setattr("training.finetune.main", None)
+    monkeypatch.setattr("training.finetuning.verb.main", None)
     monkeypatch.setattr("training.experiment.run.evaluate", None)
     assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 0
     assert (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns == trained

@@ -13,16 +13,16 @@ from saom_ros.runtimes import create
 from saom_ros.segmenter import Segmenter
 from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
-from training.augmentation import Augmentation, augment_geometry, augment_look
-from training.dataset import Prompting, Stage, TrainingBatches, assigned_batch
+from training.data.shards import ShardWriter
 from training.export import check_parity, load_checkpoint_segmenter
-from training.finetune_config import load_config as load_run
-from training.frame_store import FrameStore
+from training.finetuning.augmentation import Augmentation, augment_geometry, augment_look
+from training.finetuning.batches import Prompting, Stage, TrainingBatches, assigned_batch
+from training.finetuning.config import load_config as load_run
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.module import WholeObjects
 from training.prompts import PromptSampling
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES
-from training.shards import ShardWriter
-from training.whole_objects import WholeObjects
 
 STAGES = [
     {"width": 64, "height": 64, "images": 16, "batch_size": 4},
@@ -75,7 +75,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, data):
     run = write_run(tmp_path, data, stages=STAGES[1:], validate_every=99, checkpoint_every=1)
     assert main(["finetune", "--config", str(run), "--out", str(unbroken)]) == 0
 
-    import training.finetune as finetune
+    import training.finetuning.verb as finetune
 
     class KillError(Exception):
         pass

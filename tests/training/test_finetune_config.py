@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from saom_ros.errors import SaomError
-from training.finetune_config import load_config
+from training.finetuning.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SAOM = sorted(path.name for path in CONFIGS.glob("sa*m*.yaml"))

@@ -9,13 +9,13 @@ import yaml
 
 from tests.training.tiny_sam import TINY_SAM, write_part_shards
 from training.__main__ import main
-from training.dataset import TrainingBatches
-from training.finetune_config import LossWeights, load_config
-from training.frame_store import FrameStore
+from training.finetuning.batches import TrainingBatches
+from training.finetuning.config import LossWeights, load_config
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.module import WholeObjects
 from training.sam.checkpoint import load_checkpoint
 from training.sam.official import published_names
 from training.sam.registry import build_model
-from training.whole_objects import WholeObjects
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TINY_RUN = {

@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from tests.training.tiny_sam import TINY_SAM, write_part_shards
-from training.dataset import Batch, TrainingBatches
-from training.embedding_cache import EmbeddingCache
-from training.finetune_config import load_config
-from training.frame_store import FrameStore
+from training.finetuning.batches import Batch, TrainingBatches
+from training.finetuning.config import load_config
+from training.finetuning.embedding_cache import EmbeddingCache
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.module import WholeObjects
 from training.sam.checkpoint import load_checkpoint
-from training.whole_objects import WholeObjects
 
 ROOT = Path(__file__).parents[2]
 TWO = {

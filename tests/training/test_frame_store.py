@@ -6,8 +6,8 @@ import pytest
 from saom_ros.errors import SaomError
 from tests.training.shard_files import change_meta, mug_on_book, write_shards
 from training.classes import class_names
-from training.frame_store import FrameStore
-from training.shards import read_shards
+from training.data.shards import read_shards
+from training.finetuning.frame_store import FrameStore
 
 
 def opened(folder, **options):

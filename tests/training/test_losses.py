@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training import losses
+from training.finetuning import losses
 
 MASK = torch.zeros(1, 1, 8, 8)
 MASK[..., 2:6, 2:6] = 1

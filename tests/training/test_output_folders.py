@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from training.interchange.folders import new_folder
+from training.data.interchange.folders import new_folder
 
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from training.interchange.folders import new_folder
+from training.data.interchange.folders import new_folder
 
 with new_folder(Path(sys.argv[1])) as partial:
     (partial / "half").write_text("")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.painted import instances_of_labels, paint_masks
+from training.evaluation.painted import instances_of_labels, paint_masks
 
 
 def block(top, left, bottom, right):

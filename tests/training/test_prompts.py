@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saom_ros.letterbox import Letterbox, grid_points
-from training.dataset import Prompting
+from training.finetuning.batches import Prompting
 from training.prompts import (
     NOT_ASKED,
     PromptSampling,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
-from training.shards import encode_frame, read_shards
+from training.data.shards import encode_frame, read_shards
 from training.simulators.base import Frame
 from training.simulators.rooms import simulator as simulator_module
 from training.simulators.rooms.simulator import RoomSimulator

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saom_ros.errors import SaomError
-from training import scale_out
 from training.__main__ import main
-from training.collect import collect
-from training.job import Job
-from training.scale_out import share_out
-from training.shards import read_shards
+from training.collecting import ray_cluster as scale_out
+from training.collecting.job import Job
+from training.collecting.ray_cluster import share_out
+from training.collecting.verb import collect
+from training.data.shards import read_shards
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
 QUICK_TO_NOTICE = {

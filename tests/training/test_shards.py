@@ -14,8 +14,8 @@ import webdataset
 from striped_simulator import striped_frame
 
 from saom_ros.errors import SaomError
-from training.job import Job
-from training.shards import ShardWriter, count_samples, list_shards, read_shard, read_shards
+from training.collecting.job import Job
+from training.data.shards import ShardWriter, count_samples, list_shards, read_shard, read_shards
 from training.simulators.base import Frame
 
 JOB = Job("stripes", "train", 0, 24, 16, 3)

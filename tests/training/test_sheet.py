@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import striped_simulator
 
-from training.collect import collect
-from training.job import Job
-from training.sheet import arrange, tile, write_sheet
+from training.collecting.job import Job
+from training.collecting.verb import collect
+from training.data.sheet import arrange, tile, write_sheet
 
 
 def test_tile_is_picture_above_picture_with_its_objects_coloured() -> None:

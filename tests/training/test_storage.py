@@ -21,11 +21,11 @@ from upath import UPath
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
-from training.collect import collect
-from training.collection import claim
-from training.job import Job
-from training.shards import list_shards, read_shards
-from training.storage import as_place, scratch_folder, upload
+from training.collecting.collection import claim
+from training.collecting.job import Job
+from training.collecting.verb import collect
+from training.data.shards import list_shards, read_shards
+from training.data.storage import as_place, scratch_folder, upload
 
 JOB = Job("stripes", "train", 0, 32, 32, 5)
 URL = "memory://bucket/data"

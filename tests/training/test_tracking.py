@@ -8,10 +8,10 @@ import pytest
 from saom_ros.instances import Instances
 from tests.robot.tiny_bundle import color_blocks, write_tiny_bundle
 from training.__main__ import main
-from training.byte_track import ByteTracker
-from training.shards import ShardWriter
+from training.data.shards import ShardWriter
 from training.simulators.base import Frame
-from training.tracking import IdScores, SpoiltMasks, instances_of, score_path
+from training.tracking.byte_track import ByteTracker
+from training.tracking.verb import IdScores, SpoiltMasks, instances_of, score_path
 
 TRUTH = np.zeros((40, 60), np.uint16)
 TRUTH[5:25, 5:25] = 7

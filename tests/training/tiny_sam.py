@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.toy_frames import toy_frame
-from training.shards import ShardWriter
+from training.data.shards import ShardWriter
 
 TINY_SAM = {"encoder_channels": [16, 16, 16, 16], "image_size": 64, "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2}}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.shards import ShardWriter
+from training.data.shards import ShardWriter
 from training.simulators.base import Frame
 
 HEIGHT, WIDTH = 96, 128

@@ -10,7 +10,7 @@ from saom_ros.segmenter import Segmenter
 from training import metrics
 from training.evaluation.frames import FrameSet, LabelledFrame
 from training.evaluation.run import score_instances
-from training.search import SearchResult, coordinate_search
+from training.evaluation.search import SearchResult, coordinate_search
 
 THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
     "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),

@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from saom_ros.errors import SaomError
 from saom_ros.image_files import files_in
 from training.classes import UNKNOWN_CLASS
-from training.interchange.importing import ImportedFrame, Loader, read_grey, read_json, to_frame
-from training.interchange.label_folders import find_label_maps
+from training.data.interchange.importing import ImportedFrame, Loader, read_grey, read_json, to_frame
+from training.data.interchange.label_folders import find_label_maps
+from training.data.shards import Sample, count_samples, decode_sample, list_shards, read_members
 from training.metrics.label_maps import BoolArray
-from training.shards import Sample, count_samples, decode_sample, list_shards, read_members
 
 IMAGES, LABELS, IGNORE, INDEX, ANNOTATIONS = "images", "labels", "ignore", "index.json", "annotations.json"
 _INDEX_KEYS = frozenset({"exhaustive", "ignore", "split", "frames"})
@@ -177,7 +177,7 @@ def _of_sample(sample: Sample) -> LabelledFrame:
 
 
 def _coco(annotations: Path, images: Path | None) -> _Found:
-    from training.interchange.coco_import import find_coco_frames  # pycocotools: only where needed
+    from training.data.interchange.coco_import import find_coco_frames  # pycocotools: only where needed
 
     beside = annotations.parent / IMAGES
     folder = images or (beside if beside.is_dir() else annotations.parent)

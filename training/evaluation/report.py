@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.charts import rows_chart, unit_chart
-from training.gallery import KeptPicture
+from training.evaluation.gallery import KeptPicture
 from training.metrics import SIZES
+from training.reports.charts import rows_chart, unit_chart
+from training.reports.pages import Picture, Section
 
 ROWS = (
     ("Overlap precision", "overlap_precision"),
@@ -74,24 +74,6 @@ _MEANINGS = (
     "GT-prompted figures are those of SAOM's paper: each object is asked for at the nearest grid point inside it, "
     "pixels are added up by class, mIoU and mAcc are means over classes. Extra and duplicate masks cost nothing there.",
 )
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a report, RGB uint8 (H, W, 3), and the line below it."""
-
-    caption: str
-    pixels: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a report: paragraphs, then a table (header first), then pictures."""
-
-    title: str
-    paragraphs: Sequence[str] = ()
-    table: Sequence[Sequence[str]] = ()
-    pictures: Sequence[Picture] = field(default=())
 
 
 def report_sections(record: Mapping[str, Any], kept: Sequence[KeptPicture]) -> list[Section]:

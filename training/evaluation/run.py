@@ -13,8 +13,8 @@ from saom_ros.instances import Instances
 from training import metrics
 from training.classes import held_out_classes, saom_classes
 from training.evaluation.frames import LabelledFrame
+from training.evaluation.gallery import Gallery
 from training.evaluation.systems import Prompter, System
-from training.gallery import Gallery
 from training.metrics.calibration import reliability
 from training.metrics.counted import CountedObjects
 from training.metrics.prompted import PromptedScores, prompted_by_class, prompted_means, score_prompted

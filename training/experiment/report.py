@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from saom_ros.image_files import write_atomically
-from training.charts import lines_chart
-from training.evaluation.pages import html_page, markdown_page
-from training.evaluation.report import Picture, Section
 from training.experiment.arms import ARMS, RIVAL
 from training.experiment.run import Setting, read_scores, run_folder
-from training.json_files import write_json
+from training.reports.charts import lines_chart
+from training.reports.json_files import write_json
+from training.reports.pages import Picture, Section, html_page, markdown_page
 
 COLUMNS = (
     ("GT-prompted mIoU", "prompted_miou"),

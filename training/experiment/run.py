@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from saom_ros.errors import SaomError
-from training import finetune
 from training.evaluation.choosing import validation_frames
 from training.evaluation.frames import FrameSet, open_frames
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
 from training.experiment.arms import ARMS, Arm
 from training.experiment.systems import base_system, full_grid_system, objectness_system
-from training.finetune_config import load_config
-from training.json_files import write_json
+from training.finetuning import verb as finetune
+from training.finetuning.config import load_config
+from training.reports.json_files import write_json
 
 FULL_GRID_ARM = "saom"
 """The arm that is scored over the full grid, too."""

@@ -16,8 +16,8 @@ from torch import Tensor
 from saom_ros.instances import Instances
 from saom_ros.letterbox import Letterbox, grid_points
 from saom_ros.segmenter import Segmenter
-from training import automatic_masks
-from training.automatic_masks import AutomaticMasks
+from training.evaluation import automatic_masks
+from training.evaluation.automatic_masks import AutomaticMasks
 from training.evaluation.choosing import choose_thresholds
 from training.evaluation.frames import LabelledFrame
 from training.evaluation.systems import System, load_system

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from training.sheet import arrange, tile
+from training.data.sheet import arrange, tile
 from training.simulators.rooms import furniture, furniture_wall, objects_home
 from training.simulators.rooms.camera import View, look_at
 from training.simulators.rooms.clutter import Clutter, PlacedSurface

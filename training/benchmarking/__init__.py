@@ -1,0 +1,1 @@
+"""Speed and memory of training, simulation and everything mode."""

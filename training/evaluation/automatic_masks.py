@@ -1,0 +1,87 @@
+"""SAM's own everything mode, `segment_anything.SamAutomaticMaskGenerator` unmodified, as a system that we score.
+
+It asks every point of its grid for three ambiguous masks, filters them by predicted IoU and stability, and suppresses
+duplicates by their boxes. Its masks are painted, best predicted IoU on top, so that it answers with a label map as our
+segmenter does and is scored by the same code; its thresholds are tuned on validation frames as ours are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from segment_anything import SamAutomaticMaskGenerator
+from segment_anything.modeling import Sam
+
+from saom_ros.instances import Instances
+from saom_ros.segmenter import DEFAULT_MIN_AREA
+from training import metrics
+from training.evaluation.painted import paint_masks
+from training.evaluation.search import SearchResult, coordinate_search
+
+
+@dataclass(frozen=True)
+class AutomaticMaskSettings:
+    """The generator's thresholds; the defaults are its own, chosen by its authors for SAM ViT-H."""
+
+    pred_iou_thresh: float = 0.88
+    """Masks whose predicted IoU is lower are dropped."""
+    stability_score_thresh: float = 0.95
+    """Masks that change more than this between a logit of -1 and 1 are dropped."""
+    box_nms_thresh: float = 0.7
+    """Masks whose box has a larger IoU with a better one's are duplicates."""
+
+
+CANDIDATES: dict[str, tuple[float, ...]] = {
+    "pred_iou_thresh": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88),
+    "stability_score_thresh": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+    "box_nms_thresh": (0.3, 0.5, 0.7),
+}
+"""What `tune` tries, in this order."""
+
+
+class AutomaticMasks:
+    """Image in, instances out, like a Segmenter."""
+
+    def __init__(self, sam: Sam, points_per_side: int = 32, settings: AutomaticMaskSettings | None = None) -> None:
+        """``sam`` in evaluation mode; ``points_per_side`` of the grid, 32 as published."""
+        self.sam, self.points_per_side = sam, points_per_side
+        self.settings = settings or AutomaticMaskSettings()
+        self.min_area = DEFAULT_MIN_AREA
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> Instances:
+        """Segment an RGB image uint8 (H, W, 3)."""
+        generator = SamAutomaticMaskGenerator(self.sam, self.points_per_side, **asdict(self.settings))
+        records = generator.generate(rgb)
+        masks = [record["segmentation"] for record in records]
+        scores = [min(max(record["predicted_iou"], 0.0), 1.0) for record in records]
+        return paint_masks(masks, scores, rgb.shape[0], rgb.shape[1], self.min_area)
+
+
+def tune(
+    system: AutomaticMasks,
+    frames: Sequence[tuple[NDArray[np.uint8], NDArray]],
+    min_object_area: int = metrics.MIN_OBJECT_AREA,
+    progress: Callable[[], object] = lambda: None,
+) -> SearchResult:
+    """Choose the thresholds on validation frames (RGB uint8 (H, W, 3), instance map (H, W)); leaves them set.
+
+    The search begins with the loosest thresholds: behind strict ones, another's change shows no effect.
+    """
+
+    def evaluate(settings: dict[str, float]) -> float:
+        system.settings = AutomaticMaskSettings(**settings)
+        scores = []
+        for rgb, truth in frames:
+            found = system(rgb)
+            confidence = dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
+            scores.append(metrics.score_frame(truth, found.label_map, confidence, min_object_area))
+        progress()
+        return metrics.objective(scores)
+
+    loosest = {name: values[0] for name, values in CANDIDATES.items()}
+    result = coordinate_search(loosest, CANDIDATES, evaluate)
+    system.settings = AutomaticMaskSettings(**result.best)
+    return result

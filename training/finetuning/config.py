@@ -1,0 +1,214 @@
+"""The configuration of a training run: one dataclass, one YAML file, read strictly.
+
+A file may start from another one (``base: FILE``, beside it) and name only what differs.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import dacite
+import yaml
+
+from saom_ros.errors import SaomError
+from training.classes import class_names
+from training.finetuning.augmentation import Augmentation
+from training.finetuning.batches import Prompting, Stage
+from training.prompts import PromptSampling
+from training.sam.registry import read_shape
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each loss; 0 leaves it out. SAOM's published mix is focal, dice and classes at 1, over images."""
+
+    mask: float = 1.0
+    """Balanced binary cross-entropy of the masks."""
+    dice: float = 2.0
+    """Dice loss of the masks."""
+    focal: float = 0.0
+    """Focal loss of the masks, alpha 0.25, gamma 2, mean over pixels."""
+    box: float = 0.5
+    """Generalised IoU loss of the boxes that masks are decoded in, where the family has boxes."""
+    classes: float = 0.0
+    """Cross-entropy of the class head over objects whose class it knows."""
+    score: float = 2.0
+    """Squared error of the score against the mask's true IoU, mean over all points; 0 is the truth on background."""
+    objectness: float = 0.5
+    """Focal loss of the objectness map, per object."""
+    over: Literal["objects", "images"] = "objects"
+    """Losses of masks, boxes and classes are means over objects, or sums over an image's objects as published."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """A whole training run, as in the YAML file."""
+
+    name: str
+    """Name of the run; its folder below ``runs/``."""
+    data: str
+    """Folder of training shards."""
+    validation: str
+    """Folder of validation shards, from other rooms."""
+    stages: list[Stage]
+    """Input sizes and how long to train at each, smallest first."""
+    family: str = "small"
+    """Family of the model, as in training/sam/registry.py."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Shape of the model: fields of the family's dataclass in training/sam/registry.py."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of everything mode's grid of points; left out: one point per embedding cell."""
+    target: Literal["whole_objects", "ambiguous"] = "whole_objects"
+    """What a point asks for: its whole object, or as SAM is trained, a part or the whole under it, best of three masks
+    (then no background and no own peaks are asked)."""
+    train_encoder: bool = True
+    """Whether the image encoder learns; false: only what decodes its embeddings."""
+    cache_embeddings: bool = False
+    """Whether a frozen encoder's embeddings are computed once and kept beside the shards; no augmentation then."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How far training images stray from the frames."""
+    prompts: PromptSampling = field(default_factory=PromptSampling)
+    """Which points are asked."""
+    loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of the losses."""
+    learning_rate: float = 8e-4
+    """Peak learning rate of AdamW (betas 0.9, 0.98); linear warm-up, then cosine to one hundredth."""
+    warmup: int = 200
+    """Optimizer steps of linear warm-up."""
+    weight_decay: float = 0.02
+    """Decay of matrices and kernels; biases and norms have none."""
+    clip: float = 1.0
+    """Largest gradient norm; 0 for no limit."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged for one optimizer step."""
+    ema_decay: float = 0.998
+    """Decay of the exponential moving average of the weights; the average is what is saved and exported."""
+    seed: int = 0
+    """Seed of weights and batches."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Lightning's precision: 32-true, or bf16-mixed where the device has it."""
+    devices: int = 1
+    """Devices to train on (processes, on CPU), per node."""
+    nodes: int = 1
+    """Machines to train on; start the same command on each, as Lightning's cluster environments want it."""
+    loader_workers: int = 1
+    """Processes that make batches, per device."""
+    checkpoint_every: int = 250
+    """Optimizer steps between checkpoints."""
+    validate_every: int = 1000
+    """Batches between validations."""
+    validation_frames: int = 64
+    """Frames of a validation."""
+
+    def prompting(self, stride: int) -> Prompting:
+        """How frames become prompts and targets for a model of this embedding stride (px)."""
+        return Prompting(self.prompts, stride, self.grid, self.target == "ambiguous")
+
+
+def load_config(path: Path) -> FinetuneConfig:
+    """Read a YAML file strictly; SaomError names the file and the key that does not fit."""
+    try:
+        values = _read_values(path, ())
+        config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=True))
+        config = replace(config, model=plain(read_shape(config.family, config.model)))
+        _check(config)
+    except (yaml.YAMLError, dacite.DaciteError, TypeError, ValueError, AttributeError) as error:
+        raise SaomError(f"{path}: {error}; the fields are described in training/finetuning/config.py") from error
+    except SaomError as error:
+        raise SaomError(f"{path}: {error}") from error
+    return config
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A dataclass of settings as plain values (lists for tuples), as in its YAML file."""
+    return _without_tuples(asdict(settings))
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_tuples(item) for key, item in value.items()}
+    return [_without_tuples(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _read_values(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's values over those of its base."""
+    if not path.is_file():
+        raise SaomError("no such configuration; see training/configs/" if not above else f"base {path} does not exist")
+    values = yaml.safe_load(path.read_text())
+    if not isinstance(values, dict):
+        raise SaomError(f"{path} is no table of settings")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if path.resolve() in above:
+        raise SaomError(f"base {base} leads back to {path}; a base must not name its own heirs")
+    return _merged(_read_values(path.parent / str(base), (*above, path.resolve())), values)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; tables are merged, all else is replaced."""
+    merged = dict(base)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merged(base[name], value) if both else value
+    return merged
+
+
+def _check(config: FinetuneConfig) -> None:
+    """SaomError for values that no run can have."""
+    if not config.stages:
+        raise SaomError("stages is empty; give at least one")
+    for stage in config.stages:
+        _check_stage(stage, config)
+    if not 0 < config.learning_rate < math.inf:
+        raise SaomError(f"learning_rate is {config.learning_rate}; it must be a number above 0")
+    lowest = {"devices": 1, "nodes": 1, "accumulate": 1, "checkpoint_every": 1, "validate_every": 1}
+    for name, least in {**lowest, "validation_frames": 1, "loader_workers": 0, "warmup": 0, "seed": 0}.items():
+        if getattr(config, name) < least:
+            raise SaomError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+    for name, least in {"objects": 1, "background": 0, "own_peaks": 0, "min_area": 1}.items():
+        if getattr(config.prompts, name) < least:
+            raise SaomError(f"prompts.{name} is {getattr(config.prompts, name)}; it must be at least {least}")
+    if not any((config.loss.mask, config.loss.dice, config.loss.focal)):
+        raise SaomError("loss: mask, dice and focal are all 0; masks need at least one of them")
+    if not 0 <= config.ema_decay < 1:
+        raise SaomError(f"ema_decay is {config.ema_decay}; it must be in 0 to below 1")
+    if config.grid and not all(1 <= side <= 256 for side in config.grid):
+        raise SaomError(f"grid is {list(config.grid)}; rows and columns must be in 1..256")
+    if config.target == "ambiguous" and config.family == "small":
+        raise SaomError("target ambiguous: family small answers with one mask; use sam_small or an official SAM")
+    _check_classes(config)
+    _check_cache(config)
+
+
+def _check_stage(stage: Stage, config: FinetuneConfig) -> None:
+    size = f"stage {stage.width}x{stage.height}"
+    if stage.height % 32 or stage.width % 32 or min(stage.height, stage.width) < 64:
+        raise SaomError(f"{size}: sides must be multiples of 32, at least 64")
+    side = config.model.get("image_size", stage.width)
+    if "image_size" in config.model and (stage.height, stage.width) != (side, side):
+        raise SaomError(f"{size}: family {config.family} takes {side}x{side} (model.image_size)")
+    if stage.images < 1 or stage.batch_size < 1:
+        raise SaomError(f"{size}: images and batch_size must be at least 1")
+
+
+def _check_classes(config: FinetuneConfig) -> None:
+    known, most = config.model.get("classes", 0), len(class_names())
+    if known > most:
+        raise SaomError(f"model.classes is {known}; training/classes.yaml has {most}")
+    if config.loss.classes and not known:
+        raise SaomError(f"loss.classes is {config.loss.classes}, but the model has no class head; set model.classes")
+    if config.loss.classes and config.target == "ambiguous":
+        raise SaomError(
+            f"loss.classes is {config.loss.classes}; with target ambiguous it must be 0: parts have no class"
+        )
+
+
+def _check_cache(config: FinetuneConfig) -> None:
+    if not config.cache_embeddings:
+        return
+    if config.train_encoder:
+        raise SaomError("cache_embeddings: a learning encoder has no lasting embeddings; set train_encoder: false")
+    if len({(stage.height, stage.width) for stage in config.stages}) > 1:
+        raise SaomError("cache_embeddings: all stages must have one input size")

@@ -1,0 +1,142 @@
+"""The training step around a promptable model: features, points asked, losses, optimizer, validation.
+
+With ``target: whole_objects`` a point is answered with one whole object; with ``ambiguous`` with SAM's three masks.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from saom_ros.bundle import MASK_STRIDE
+from saom_ros.errors import SaomError
+from training.finetuning import losses
+from training.finetuning.answer_losses import Answers, answer_losses, truth_of
+from training.finetuning.batches import Batch, images_seen
+from training.finetuning.config import FinetuneConfig
+from training.sam.checkpoint import describe
+from training.sam.model import Features, local_maxima
+from training.sam.registry import build_model
+
+
+class WholeObjects(lightning.LightningModule):
+    """A model in training."""
+
+    def __init__(self, config: FinetuneConfig, total_steps: int, record: dict[str, Any]) -> None:
+        """``total_steps``: optimizer steps of the whole run. ``record``: what the checkpoint tells about it."""
+        super().__init__()
+        self.config, self.total_steps, self.record = config, total_steps, record
+        self.model = build_model(config.family, config.model).to(memory_format=torch.channels_last)
+        if not config.train_encoder:
+            for module in self.model.encoder_modules():
+                module.requires_grad_(False).eval()  # Lightning keeps the mode of each module
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of one batch."""
+        features = self._features(batch)
+        parts = self._ambiguous_losses(features, batch) if batch.parts is not None else self._losses(features, batch)
+        loss = torch.stack([getattr(self.config.loss, name) * parts[name] for name in parts if name != "iou"]).sum()
+        if not torch.isfinite(loss):  # a checkpoint of such weights would overwrite the last good one
+            raise self._bad_batch(batch, index, loss, parts)
+        self.log_dict({f"train/{name}": value for name, value in parts.items()})
+        self.log("loss", loss, prog_bar=True)
+        self.log("iou", parts["iou"], prog_bar=True)
+        return loss
+
+    def _features(self, batch: Batch) -> Features:
+        if batch.images is not None:
+            return self.model.encode(batch.images.float())
+        assert batch.embedding is not None
+        return Features(batch.embedding.float(), None if batch.pixels is None else batch.pixels.float())
+
+    def _losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """Losses of whole-object answers; also asks the points that the model's own objectness map would ask."""
+        objectness = self.model.objectness(features)
+        peaks, peak_ids = self._own_peaks(objectness.detach(), batch.labels)
+        points, ids = torch.cat([batch.points, peaks], 1), torch.cat([batch.point_ids, peak_ids], 1)
+        decoded = self.model.decode(features, points)
+        answers = Answers(decoded.masks[:, :, None], decoded.scores[..., None], decoded.boxes, decoded.classes)
+        parts = answer_losses(answers, truth_of(batch, ids), self.config.loss)
+        if self.config.loss.objectness:
+            parts["objectness"] = losses.objectness_focal(objectness, batch.objectness)
+        return parts
+
+    def _ambiguous_losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """Losses of SAM's four answers to each point, whose truth is a part or a whole object.
+
+        Of the three ambiguous ones the best learns; the one alone learns whatever is asked, so that tuning starts
+        from an answer and not from noise.
+        """
+        masks, scores = self.model.decode_every(features, batch.points)
+        truth = truth_of(batch, batch.point_ids, batch.part_ids)
+        alone = answer_losses(Answers(masks[:, :, :1], scores[:, :, :1]), truth, self.config.loss)
+        parts = answer_losses(Answers(masks[:, :, 1:], scores[:, :, 1:]), truth, self.config.loss)
+        parts = {name: value if name == "iou" else (value + alone[name]) / 2 for name, value in parts.items()}
+        if self.config.loss.objectness:
+            parts["objectness"] = losses.objectness_focal(self.model.objectness(features), batch.objectness)
+        return parts
+
+    def _own_peaks(self, objectness: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (B, n, 2) px of the highest local maxima and the instance under each, int64 (B, n)."""
+        index = local_maxima(objectness).flatten(1).topk(self.config.prompts.own_peaks).indices
+        cols, stride = objectness.shape[-1], self.model.embedding_stride
+        cells = torch.stack([index % cols, index // cols], -1)
+        # An embedding cell's centre is a corner of four mask cells: take the lower right one.
+        rows_cols = (cells * stride + stride // 2) // MASK_STRIDE
+        ids = labels.flatten(1).gather(1, rows_cols[..., 1] * labels.shape[-1] + rows_cols[..., 0])
+        return (cells + 0.5) * stride, ids.clamp(min=0).long()
+
+    def _bad_batch(self, batch: Batch, index: int, loss: Tensor, parts: dict[str, Tensor]) -> SaomError:
+        """Save the batch that gave no finite loss; the error that names it."""
+        values = {name: value.item() for name, value in parts.items()}
+        path = Path(self.trainer.default_root_dir) / "bad_batch.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"index": index, "losses": values, **batch.tensors()}, path)
+        return SaomError(
+            f"loss is {loss.item()} at step {self.trainer.global_step} ({values}); the batch is in {path}; lower "
+            "learning_rate, or train with precision 32-true"
+        )
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        """IoU of the answers to assigned grid points on frames from other rooms; one without objects says nothing."""
+        truth = truth_of(batch, batch.point_ids)
+        seen = truth.masks.sum((2, 3)) >= 6
+        if not seen.any():  # a mean over nothing is NaN, and so would be that over all frames
+            return
+        features = self._features(batch)
+        if self.config.target == "ambiguous":  # the mask that SAM itself would choose
+            masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, batch.points))
+            chosen = scores.argmax(2)[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
+            masks = masks.gather(2, chosen)[:, :, 0]
+        else:
+            masks = self.model.decode(features, batch.points).masks
+        iou = losses.mask_iou(masks, truth.masks)[seen]
+        for name, value in {
+            "prompted_miou": iou.mean(),
+            "prompted_recall50": (iou >= 0.5).float().mean(),
+            "prompted_recall75": (iou >= 0.75).float().mean(),
+        }.items():
+            self.log(f"val/{name}", 100 * value, prog_bar=name == "prompted_miou", batch_size=len(iou), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine over the whole run."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        decayed, free = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, self.config.learning_rate, betas=(0.9, 0.98))
+
+        def factor(step: int) -> float:
+            warm = min(1.0, (step + 1) / max(self.config.warmup, 1))
+            return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / self.total_steps, 1.0))))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the model and the run in plain values, so that the file can be read without running code."""
+        batches = self.trainer.global_step * self.config.accumulate
+        images = images_seen(self.config.stages, batches, self.trainer.world_size)
+        checkpoint["saom"] = describe(self.model, {**self.record, "images_seen": images, "batches": batches})

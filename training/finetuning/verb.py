@@ -1,0 +1,170 @@
+"""Train a promptable model to answer one point with one whole object.
+
+One YAML file is the whole run (``training.finetuning.config``). Batches come from ``training.finetuning.batches``, the
+training step from ``training.finetuning.module``; Lightning drives one CPU, one GPU or several. A run writes
+``last.ckpt`` every ``checkpoint_every`` steps and goes on from there when it is started again.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from saom_ros.errors import SaomError
+from training.data.shards import list_shards, read_members
+from training.finetuning.batches import stage_batches
+from training.finetuning.config import FinetuneConfig, load_config, plain
+from training.finetuning.frame_store import FrameStore
+from training.finetuning.grid_report import grid_report
+from training.finetuning.module import WholeObjects
+from training.finetuning.run_data import RunData
+from training.sam.checkpoint import load_checkpoint
+from training.sam.model import PromptableModel
+from training.sam.registry import OFFICIAL_FAMILIES, load_official
+from training.version import code_version
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``python -m training finetune``."""
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, e.g. training/configs/small.yaml")
+    parser.add_argument(
+        "--init",
+        type=Path,
+        help="weights to start from: a checkpoint of this command, or an official file such as sam_vit_b_01ec64.pth",
+    )
+    parser.add_argument("--data", help="folder of training shards, instead of the configuration's")
+    parser.add_argument("--validation", help="folder of validation shards, instead of the configuration's")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the run (default: runs/NAME); a run that is there is continued"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    as_written = load_config(args.config)  # this is what bundles tell: paths of a machine concern nobody else
+    config = replace(as_written, data=args.data or as_written.data, validation=args.validation or as_written.validation)
+    out = args.out or Path("runs") / config.name
+    for folder in (config.data, config.validation):
+        _refuse_test_frames(Path(folder))
+    training_frames = FrameStore(Path(config.data), with_parts=config.target == "ambiguous")
+    data = RunData(config, training_frames, FrameStore(Path(config.validation)))
+    torch.set_float32_matmul_precision("high")
+    lightning.seed_everything(config.seed, verbose=False)
+
+    record = {"frames": len(training_frames), "seed": config.seed, "version": code_version()}
+    module = WholeObjects(config, total_steps(config), {**record, "config": plain(as_written)})
+    last = out / "last.ckpt"
+    start = last if last.exists() else args.init
+    if start:
+        module.model.load_state_dict(_weights(start, module.model).state_dict())
+    _report_grid(module, training_frames)
+    trainer = make_trainer(config, out)
+    trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    trainer.save_checkpoint(last, weights_only=False)
+    print(f"trained: {last}")
+    return 0
+
+
+def _refuse_test_frames(folder: Path) -> None:
+    """SaomError where a shard is of the test split; a shard has one split, so its first frame tells."""
+    for shard in list_shards(folder):
+        for _, files in islice(read_members(shard), 1):
+            if json.loads(files.get("json", b"{}")).get("split") == "test":
+                raise SaomError(f"{shard} is of the test split, which must stay unseen; collect --split train and val")
+
+
+def total_steps(config: FinetuneConfig) -> int:
+    """Optimizer steps of the whole run."""
+    batches = sum(stage_batches(stage, config.devices * config.nodes) for stage in config.stages)
+    return -(-batches // config.accumulate)
+
+
+def _weights(path: Path, model: PromptableModel) -> PromptableModel:
+    """The model of a checkpoint of ours, or of an official file. SaomError where it is damaged or of another shape."""
+    if model.family in OFFICIAL_FAMILIES and not _is_ours(path):
+        return load_official(path, model.family, asdict(model.config))
+    found, _ = load_checkpoint(path)
+    if (found.family, found.config) != (model.family, model.config):
+        raise SaomError(
+            f"{path}: has {found.family} {found.config}, the configuration {model.family} {model.config}; "
+            "use its model or another --out"
+        )
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a checkpoint of this command; false for damaged ones, whose reader says what is wrong."""
+    try:
+        return "saom" in torch.load(path, map_location="meta", weights_only=True)
+    except Exception:
+        return False
+
+
+def _report_grid(module: WholeObjects, frames: FrameStore) -> None:
+    """Say what the grid cannot reach, and keep it in the run's record."""
+    stage = module.config.stages[-1]
+    report = grid_report(frames, module.config.prompting(module.model.embedding_stride), stage.height, stage.width)
+    print(report)
+    module.record["grid_report"] = plain(report)
+
+
+def make_trainer(config: FinetuneConfig, out: Path) -> lightning.Trainer:
+    """Lightning's trainer of a run: moving average, checkpoints, TensorBoard and CSV logs below ``out``."""
+    steps = total_steps(config)
+    checkpoints = ModelCheckpoint(
+        out, filename="last", enable_version_counter=False, every_n_train_steps=config.checkpoint_every
+    )
+    # Each family has parameters that a run does not use (SAM's box prompts, heads without a loss).
+    several = config.devices * config.nodes > 1
+    return lightning.Trainer(
+        accelerator="auto",
+        strategy="ddp_find_unused_parameters_true" if several else "auto",
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=config.precision,
+        max_steps=steps,
+        max_epochs=1,
+        accumulate_grad_batches=config.accumulate,
+        default_root_dir=out,
+        gradient_clip_val=config.clip,
+        val_check_interval=min(config.validate_every, steps * config.accumulate),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=25,
+        logger=[TensorBoardLogger(out, name="", version="tensorboard"), CSVLogger(out, name="", version="csv")],
+        callbacks=[
+            # As interpolation, which leaves frozen weights as they are to the last bit: caches are keyed by them.
+            WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
+            checkpoints,
+            LearningRateMonitor("step"),
+            RunProgress(steps * config.accumulate),
+        ],
+    )
+
+
+class RunProgress(TQDMProgressBar):
+    """Progress over the whole run, also after a resume."""
+
+    def __init__(self, total_batches: int) -> None:
+        super().__init__(refresh_rate=20)
+        self._total = total_batches
+
+    @property
+    def total_train_batches(self) -> int:
+        """Batches of the whole run."""
+        return self._total
+
+    def init_train_tqdm(self) -> Any:
+        """The bar; a run that goes on in the middle of its epoch never gets its total elsewhere."""
+        bar = super().init_train_tqdm()
+        bar.total = self._total
+        return bar

@@ -1,0 +1,1 @@
+"""How well ids last along camera paths, beside a box tracker."""
