@@ -113,7 +113,7 @@ def _grid(model: PromptableModel, size: InputSize, trained: Sequence[int] | None
         return Grid(*trained)
     if model.decoding == "separate":
         return Grid(*SAM_GRID)
-    return Grid(size.height // model.embedding_stride, size.width // model.embedding_stride)
+    return Grid(size.height // model.objectness_stride, size.width // model.objectness_stride)
 
 
 def write_bundle(

@@ -91,6 +91,7 @@ def batch(**changes):
         "labels": labels,
         "points": torch.zeros(1, 4, 2),
         "point_ids": torch.tensor([[5, 0, -1, 9]]),
+        "grid": torch.zeros(1, 1, 2),
         "objectness": torch.zeros(1, 1, 1),
         "classes": torch.tensor([[-1, -1, -1, -1, -1, 2]]),
     }

@@ -52,7 +52,7 @@ def test_rows_of_loader_and_model(store, name):
 
 def test_counting_flops_leaves_no_gradients(store):
     module = WholeObjects(tiny("small"), 1, {})
-    prompting = module.config.prompting(module.model.embedding_stride)
+    prompting = module.config.prompting(module.model.objectness_stride)
     batches = benchmark.TrainingBatches(store, module.config.stages, module.config.augmentation, prompting, 0)
     once, again = (benchmark.count_flops(module, batches.batch(0)) for _ in range(2))
     assert once == again > 0

@@ -110,6 +110,6 @@ def test_processes_see_different_batches(store):
 
 def test_class_tables_of_a_batch_have_one_length():
     sample = {"point_ids": np.array([1]), "points": np.zeros((1, 2), np.float32)}
-    sample |= {"labels": np.zeros(1), "objectness": np.zeros(1)}
+    sample |= {"labels": np.zeros(1), "grid": np.zeros((1, 2)), "objectness": np.zeros(1)}
     found = collate([{**sample, "classes": np.array(classes)} for classes in ([-1, 4], [-1])])
     assert found.classes.tolist() == [[-1, 4], [-1, -1]]

@@ -112,7 +112,7 @@ def test_classes_stay_with_their_masks(sam_small):
     """Sorting by score twice moves classes along: each point's class is told by its place in the image."""
 
     class ClassByPlace(torch.nn.Module):
-        embedding_stride = 16
+        objectness_stride = 16
 
         def encode(self, images):
             return sam_small.encode(images)

@@ -14,6 +14,7 @@ from training.finetuning.config import LossWeights, load_config
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.module import WholeObjects
 from training.sam.checkpoint import load_checkpoint
+from training.sam.everything import EverythingMode
 from training.sam.official import published_names
 from training.sam.registry import build_model
 
@@ -91,7 +92,7 @@ def test_a_base_model_learns_its_mask_alone_and_its_three_ambiguous_ones(base, d
     module = WholeObjects(config, 1, {})
     module.log = module.log_dict = lambda *args, **kwargs: None
     store = FrameStore(Path(data["data"]), show_progress=False, with_parts=True)
-    batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(16), 0).batch(0)
+    batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(8), 0).batch(0)
     module.training_step(batch, 0).backward()
     learned = module.model.sam.mask_decoder.mask_tokens.weight.grad.abs().amax(1) > 1e-9
     mlps = module.model.sam.mask_decoder.output_hypernetworks_mlps
@@ -99,6 +100,27 @@ def test_a_base_model_learns_its_mask_alone_and_its_three_ambiguous_ones(base, d
     assert learned[0]
     assert learned[1:].any()
     assert hyper == [True] * 4
+
+
+def test_training_asks_the_points_that_everything_mode_will_ask(tmp_path, data):
+    """Of a grid finer than the objectness cells, too; else scores would learn on points that nobody asks."""
+    run = tmp_path / "run.yaml"
+    run.write_text(yaml.safe_dump({"name": "x", **TINY_RUN, **data}))
+    config = load_config(run)
+    torch.manual_seed(0)
+    module = WholeObjects(config, 1, {}).eval()
+    torch.nn.init.normal_(module.model.objectness_head[2].weight)
+    module.log = module.log_dict = lambda *args, **kwargs: None
+    asked, decode = [], module.model.decode
+    module.model.decode = lambda features, points: asked.append(points) or decode(features, points)
+    store = FrameStore(Path(data["data"]), show_progress=False)
+    batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(8), 0).batch(0)
+    with torch.no_grad():
+        module.training_step(batch, 0)
+        everything, threshold = EverythingMode(module.model, 64, 64, config.grid, 2, 2), torch.zeros(1)
+        for image, points in zip(batch.images, batch.grid, strict=True):
+            everything(image.permute(1, 2, 0)[None], points, threshold, threshold, threshold)
+    assert torch.equal(asked[0][:, -2:], torch.cat(asked[1:]))
 
 
 def test_fine_tuning_starts_from_our_own_base_with_a_frozen_encoder(tmp_path, data, base):

@@ -69,7 +69,7 @@ def gradients_of_both_batches(config):
     module.log = module.log_dict = lambda *args, **kwargs: None
     store = FrameStore(Path(config.data), show_progress=False)
     cache = EmbeddingCache(next(store.folder.glob("cache/embeddings-*.json")).with_suffix(""))
-    prompting = config.prompting(module.model.embedding_stride)
+    prompting = config.prompting(module.model.objectness_stride)
     alone = [
         TrainingBatches(store, config.stages, config.augmentation, prompting, 0, 0, rank, 2, cache).batch(0)
         for rank in (0, 1)

@@ -11,6 +11,7 @@ from segment_anything.modeling.common import LayerNorm2d as StockLayerNorm2d
 from saom_ros.errors import SaomError
 from training.sam import separate
 from training.sam.layer_norm import LayerNorm2d, replace_layer_norms
+from training.sam.model import Features
 from training.sam.registry import build_model
 from training.sam.separate import quality_logits
 
@@ -68,9 +69,17 @@ def test_answers_are_those_of_sams_own_predictor(family):
             np.testing.assert_allclose(scores[0, 0, 1:].sigmoid(), quality, atol=1e-5)
 
 
+def test_each_quarter_of_an_embedding_cell_has_its_own_objectness(model):
+    """Small objects lie closer together than 16 px, and so do grid points of a fine grid."""
+    embedding = torch.zeros(1, 32, 4, 4)
+    with torch.no_grad():
+        quarters = model.objectness(Features(embedding))[0, 2:4, 2:4].flatten()
+    assert len(set(quarters.tolist())) == 4
+
+
 def test_shapes(model, features):
     decoded = model.decode(features, torch.rand(2, 3, 2) * 64)
-    assert model.objectness(features).shape == (2, 4, 4)
+    assert model.objectness(features).shape == (2, 8, 8)
     assert decoded.masks.shape == (2, 3, 16, 16)
     assert decoded.scores.shape == (2, 3)
     assert decoded.classes.shape == (2, 3, 5)

@@ -50,7 +50,7 @@ def test_points_read_the_cell_that_holds_them():
 class TwoBlobs(torch.nn.Module):
     """Stands where the trained model does: objectness peaks and masks by construction."""
 
-    embedding_stride = 8
+    objectness_stride = 8
 
     def encode(self, images):
         return Features(images[:, :1, ::8, ::8], images[:, :1, ::4, ::4])

@@ -63,7 +63,7 @@ def training_rows(
     torch.manual_seed(config.seed)
     stage = replace(config.stages[-1], images=(1 + steps) * config.stages[-1].batch_size)
     module = WholeObjects(config, steps, {}).to(device)
-    prompting = config.prompting(module.model.embedding_stride)
+    prompting = config.prompting(module.model.objectness_stride)
     batches = TrainingBatches(store, [stage], config.augmentation, prompting, config.seed)
     optimizer = module.configure_optimizers()["optimizer"]
     watch = Stopwatch()

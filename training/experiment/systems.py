@@ -82,7 +82,7 @@ class BestOfThree(PromptableModel):
     def __init__(self, model: SeparateSam) -> None:
         super().__init__()
         self.model = model
-        self.family, self.config, self.embedding_stride = model.family, model.config, model.embedding_stride
+        self.family, self.config, self.objectness_stride = model.family, model.config, model.objectness_stride
 
     def encode(self, images: Tensor) -> Features:
         """See `PromptableModel`."""

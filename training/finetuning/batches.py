@@ -32,11 +32,12 @@ from training.prompts import (
 
 @dataclass
 class Batch:
-    """One batch of B images and N points each; ``s`` is the model's embedding stride.
+    """One batch of B images and N points each; ``s`` is the model's objectness stride.
 
     labels: int32 (B, h / 4, w / 4), instance ids at the mask cells' centres; -1 in the padding.
     points: float32 (B, N, 2), xy input px. point_ids: int64 (B, N), the instance that each asks for, 0 = background,
-    -1 = not asked. objectness: float32 (B, h / s, w / s), target in 0..1.
+    -1 = not asked. grid: float32 (B, P, 2), the points of everything mode, row by row.
+    objectness: float32 (B, h / s, w / s), target in 0..1.
     classes: int64 (B, ids), class id of each instance id, -1 = unknown.
     images: uint8 (B, 3, h, w) RGB, channels last in memory; None where features are given.
     embedding, pixels: float16, cached ``Features`` of a frozen encoder; None where images are given.
@@ -47,6 +48,7 @@ class Batch:
     labels: torch.Tensor
     points: torch.Tensor
     point_ids: torch.Tensor
+    grid: torch.Tensor
     objectness: torch.Tensor
     classes: torch.Tensor
     images: torch.Tensor | None = None
@@ -85,9 +87,9 @@ class Prompting:
     sampling: PromptSampling
     """Which points are asked."""
     stride: int
-    """Input px per cell of the model's embedding and objectness map."""
+    """Input px per cell of the model's objectness map."""
     grid: tuple[int, int] | None = None
-    """Rows and columns of everything mode's grid; None: one point per embedding cell."""
+    """Rows and columns of everything mode's grid; None: one point per objectness cell."""
     ambiguous: bool = False
     """Whether parts are targets as well as whole objects."""
 
@@ -181,12 +183,12 @@ def collate(samples: Sequence[dict[str, NDArray]]) -> Batch:
 def prompts_and_targets(
     maps: Sequence[NDArray[np.integer]], box: Letterbox, prompting: Prompting, random: np.random.Generator
 ) -> dict[str, NDArray]:
-    """Labels, points, their ids and the objectness target (see ``Batch``) of one letterboxed instance map, followed by
-    its part map where parts are targets.
+    """Labels, points, their ids, the grid and the objectness target (see ``Batch``) of one letterboxed instance map,
+    followed by its part map where parts are targets.
     """
     labels, grid, sampling = maps[0], prompting.grid_of(box), prompting.sampling
     assignment = assign_grid_points(labels, grid, sampling.min_area)
-    targets: dict[str, Any] = {"labels": keep_small(mask_cells(labels, box), assignment)}
+    targets: dict[str, Any] = {"labels": keep_small(mask_cells(labels, box), assignment), "grid": grid}
     targets["objectness"] = objectness_target(assignment, labels, prompting.stride)
     if prompting.ambiguous:
         targets["parts"] = mask_cells(maps[1], box)
@@ -205,12 +207,14 @@ def assigned_batch(
     """One whole frame, letterboxed, with every object asked at its assigned grid point (a batch of one)."""
     box = Letterbox.fit(instances.shape[0], instances.shape[1], height, width)
     labels = letterbox_labels(instances, box)
-    assignment = assign_grid_points(labels, prompting.grid_of(box), PromptSampling.min_area)
+    grid = prompting.grid_of(box)
+    assignment = assign_grid_points(labels, grid, prompting.sampling.min_area)
     sample: dict[str, NDArray] = {
         "images": letterbox_image(rgb, box),
         "labels": mask_cells(labels, box),
         "points": assignment.points,
         "point_ids": assignment.ids,
+        "grid": grid,
         "objectness": objectness_target(assignment, labels, prompting.stride),
         "classes": np.zeros(0, np.int64),
     }

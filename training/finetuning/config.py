@@ -102,7 +102,7 @@ class FinetuneConfig:
     """Frames of a validation."""
 
     def prompting(self, stride: int) -> Prompting:
-        """How frames become prompts and targets for a model of this embedding stride (px)."""
+        """How frames become prompts and targets for a model of this objectness stride (px)."""
         return Prompting(self.prompts, stride, self.grid, self.target == "ambiguous")
 
 

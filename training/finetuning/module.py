@@ -18,7 +18,8 @@ from training.finetuning.answer_losses import Answers, answer_losses, truth_of
 from training.finetuning.batches import Batch, images_seen
 from training.finetuning.config import FinetuneConfig
 from training.sam.checkpoint import describe
-from training.sam.model import Features, local_maxima
+from training.sam.everything import prompt_rank
+from training.sam.model import Features, cell_index
 from training.sam.registry import build_model
 
 
@@ -55,7 +56,7 @@ class WholeObjects(lightning.LightningModule):
     def _losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """Losses of whole-object answers; also asks the points that the model's own objectness map would ask."""
         objectness = self.model.objectness(features)
-        peaks, peak_ids = self._own_peaks(objectness.detach(), batch.labels)
+        peaks, peak_ids = self._own_peaks(objectness.detach(), batch)
         points, ids = torch.cat([batch.points, peaks], 1), torch.cat([batch.point_ids, peak_ids], 1)
         decoded = self.model.decode(features, points)
         answers = Answers(decoded.masks[:, :, None], decoded.scores[..., None], decoded.boxes, decoded.classes)
@@ -79,15 +80,15 @@ class WholeObjects(lightning.LightningModule):
             parts["objectness"] = losses.objectness_focal(self.model.objectness(features), batch.objectness)
         return parts
 
-    def _own_peaks(self, objectness: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (B, n, 2) px of the highest local maxima and the instance under each, int64 (B, n)."""
-        index = local_maxima(objectness).flatten(1).topk(self.config.prompts.own_peaks).indices
-        cols, stride = objectness.shape[-1], self.model.embedding_stride
-        cells = torch.stack([index % cols, index // cols], -1)
-        # An embedding cell's centre is a corner of four mask cells: take the lower right one.
-        rows_cols = (cells * stride + stride // 2) // MASK_STRIDE
-        ids = labels.flatten(1).gather(1, rows_cols[..., 1] * labels.shape[-1] + rows_cols[..., 0])
-        return (cells + 0.5) * stride, ids.clamp(min=0).long()
+    def _own_peaks(self, objectness: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The grid points (B, n, 2) px that everything mode would ask first, and the instances under them (B, n)."""
+        rows, cols = self.config.grid or objectness.shape[-2:]
+        rank = prompt_rank(objectness, batch.grid, rows, cols, self.model.objectness_stride)
+        index = rank.topk(self.config.prompts.own_peaks).indices
+        points = batch.grid.gather(1, index[..., None].expand(-1, -1, 2))
+        height, width = batch.labels.shape[-2:]
+        cells = cell_index(points, height, width, MASK_STRIDE)
+        return points, batch.labels.flatten(1).gather(1, cells).clamp(min=0).long()
 
     def _bad_batch(self, batch: Batch, index: int, loss: Tensor, parts: dict[str, Tensor]) -> SaomError:
         """Save the batch that gave no finite loss; the error that names it."""

@@ -70,7 +70,7 @@ class RunData(lightning.LightningDataModule):
         return cache_path(self.training, self._module().model, stage.height, stage.width, self.config.precision)
 
     def _prompting(self) -> Prompting:
-        return self.config.prompting(self._module().model.embedding_stride)
+        return self.config.prompting(self._module().model.objectness_stride)
 
     def _module(self) -> WholeObjects:
         module = self._trainer().lightning_module

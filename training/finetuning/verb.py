@@ -111,7 +111,7 @@ def _is_ours(path: Path) -> bool:
 def _report_grid(module: WholeObjects, frames: FrameStore) -> None:
     """Say what the grid cannot reach, and keep it in the run's record."""
     stage = module.config.stages[-1]
-    report = grid_report(frames, module.config.prompting(module.model.embedding_stride), stage.height, stage.width)
+    report = grid_report(frames, module.config.prompting(module.model.objectness_stride), stage.height, stage.width)
     print(report)
     module.record["grid_report"] = plain(report)
 

@@ -87,7 +87,7 @@ class EverythingMode(nn.Module):
 
     def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
-        rank = prompt_rank(objectness, points[None], self.grid_rows, self.grid_cols, self.model.embedding_stride)[0]
+        rank = prompt_rank(objectness, points[None], self.grid_rows, self.grid_cols, self.model.objectness_stride)[0]
         rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)

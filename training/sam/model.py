@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saom_ros.errors import SaomError
@@ -22,7 +21,7 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 @dataclass
 class Features:
-    """What the encoder gives the decoder, float; ``s`` is the model's ``embedding_stride``.
+    """What the encoder gives the decoder, float; ``s`` is the encoder's stride.
 
     embedding: (B, C, h/s, w/s). pixels: (B, D, h/4, w/4) where masks are read from finer features, else None.
     """
@@ -52,8 +51,8 @@ class PromptableModel(nn.Module, ABC):
     """Name in the registry, written into checkpoints and bundles."""
     decoding: ClassVar[Literal["joint", "separate"]]
     """``joint``: all points of an image answered together; ``separate``: each alone, as SAM does."""
-    embedding_stride: int
-    """Input px per cell of the embedding and of the objectness map."""
+    objectness_stride: int
+    """Input px per cell of the objectness map."""
     config: Any
     """Frozen dataclass with the shape; ``build_model(family, asdict(config))`` builds the same model."""
 
@@ -68,7 +67,7 @@ class PromptableModel(nn.Module, ABC):
 
     @abstractmethod
     def objectness(self, features: Features) -> Tensor:
-        """Objectness logits (B, h/s, w/s): is the grid point in this cell the one to prompt?"""
+        """Objectness logits (B, h/s, w/s), ``s`` = ``objectness_stride``: is a grid point in this cell to be asked?"""
 
     @abstractmethod
     def decode(self, features: Features, points: Tensor) -> Decoded:
@@ -101,10 +100,3 @@ def cell_index(points: Tensor, rows: int, cols: int, stride: int) -> Tensor:
     """
     cells = torch.floor(points / stride).long()
     return cells[..., 1].clamp(0, rows - 1) * cols + cells[..., 0].clamp(0, cols - 1)
-
-
-def local_maxima(objectness: Tensor) -> Tensor:
-    """Objectness logits (B, h, w) to probabilities (B, h, w): those that no neighbouring cell exceeds, 0 elsewhere."""
-    probability = objectness.sigmoid()
-    highest = F.max_pool2d(probability[:, None], 3, 1, 1)[:, 0]
-    return torch.where(probability >= highest, probability, torch.zeros_like(probability))

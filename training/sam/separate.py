@@ -16,6 +16,9 @@ from training.sam.encoders import SAM_STRIDE
 from training.sam.layer_norm import replace_layer_norms
 from training.sam.model import Decoded, Features, PromptableModel
 
+OBJECTNESS_STRIDE = 8
+"""Input px per objectness cell. Cells of the embedding's 16 px would merge objects that lie side by side: at 256 px
+with 32 x 32 points, even a perfect map of such cells asks but three objects in five."""
 PROMPT_CHUNK = 64
 """Points decoded at once: bounds memory (one chunk of SAM at 1024 px holds 64 x 4096 x 256 floats several times)."""
 
@@ -44,7 +47,7 @@ class SeparateSam(PromptableModel):
     """Every family with separate decoding; square images of the encoder's ``img_size`` px."""
 
     decoding = "separate"
-    embedding_stride = SAM_STRIDE
+    objectness_stride = OBJECTNESS_STRIDE
 
     def __init__(self, family: str, config: object, sam: Sam, classes: int) -> None:
         """Add heads to ``sam``; ``classes`` 0 for no class head."""
@@ -53,8 +56,11 @@ class SeparateSam(PromptableModel):
         replace_layer_norms(sam)
         self.sam = sam
         dim = sam.mask_decoder.transformer_dim
-        self.objectness_head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, 1, 1))
-        nn.init.constant_(self.objectness_head[-1].bias, -3.0)
+        finer = SAM_STRIDE // OBJECTNESS_STRIDE
+        self.objectness_head = nn.Sequential(
+            nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, finer**2, 1), nn.PixelShuffle(finer)
+        )
+        nn.init.constant_(self.objectness_head[2].bias, -3.0)
         self.class_head = nn.Linear(dim, classes) if classes else None
 
     @property
@@ -72,7 +78,7 @@ class SeparateSam(PromptableModel):
         return Features(self.sam.image_encoder((images.to(mean.dtype) - mean) / std))
 
     def objectness(self, features: Features) -> Tensor:
-        """Objectness logits (B, s/16, s/16)."""
+        """Objectness logits (B, s/8, s/8)."""
         return self.objectness_head(features.embedding)[:, 0]
 
     def decode(self, features: Features, points: Tensor) -> Decoded:

@@ -44,7 +44,7 @@ class SmallSam(PromptableModel):
 
     family = "small"
     decoding = "joint"
-    embedding_stride = EMBEDDING_STRIDE
+    objectness_stride = EMBEDDING_STRIDE
     config: SmallSamConfig
 
     def __init__(self, config: SmallSamConfig) -> None:
