@@ -6,6 +6,7 @@ import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 from training.evaluation.automatic_masks import AutomaticMasks, AutomaticMaskSettings, tune
+from training.evaluation.frames import LabelledFrame
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,6 @@ def test_tuning_leaves_the_best_thresholds_set(sam, monkeypatch):
     frame = noise()
     everything = AutomaticMasks(sam, 2, AutomaticMaskSettings(-9.0, -1.0, 0.7))
     truth = everything(frame).label_map
-    result = tune(system, [(frame, truth)], min_object_area=1)
+    result = tune(system, [LabelledFrame("noise", frame, truth)], min_object_area=1)
     assert (system.settings.pred_iou_thresh, system.settings.stability_score_thresh) == (-9.0, -1.0)
     assert result.value > result.start_value

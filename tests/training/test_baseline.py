@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from training.evaluation.baseline import BaselineParameters, FelzenszwalbBaseline, drop_background, tune
+from training.evaluation.frames import LabelledFrame
 from training.evaluation.search import coordinate_search
 
 LENIENT = BaselineParameters(scale=200, sigma=0.5, min_size=150, max_area=0.2, max_rim=0.05)
@@ -57,7 +58,7 @@ def test_tuning_is_never_worse_than_its_start_and_can_be_repeated(monkeypatch):
         "training.evaluation.baseline.CANDIDATES",
         {"scale": (50, 200), "max_area": (0.05, 0.2, 1.0), "max_rim": (0.05, 1.0)},
     )
-    frames = [room(seed) for seed in range(3)]
+    frames = [LabelledFrame(f"room {seed}", *room(seed)) for seed in range(3)]
     poor = BaselineParameters(scale=50, sigma=0.5, min_size=50, max_area=1.0, max_rim=1.0)
     result = tune(frames, poor)
     assert result.value > result.start_value

@@ -168,7 +168,7 @@ def answering_once(sam: Sam) -> Sam:
 def choose(segment: Callable[[NDArray[np.uint8]], Instances], frames: Sequence[LabelledFrame]) -> None:
     """Set the system's thresholds to the best on validation frames."""
     if isinstance(segment, AutomaticMasks):
-        automatic_masks.tune(segment, [(frame.rgb, frame.instances) for frame in frames])
+        automatic_masks.tune(segment, frames)
     elif isinstance(segment, FullGrid):
         choose_thresholds(segment, frames, FULL_GRID_THRESHOLDS)
     elif isinstance(segment, Segmenter):

@@ -7,7 +7,7 @@ segmenter does and is scored by the same code; its thresholds are tuned on valid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,8 +18,9 @@ from segment_anything.modeling import Sam
 from saom_ros.instances import Instances
 from saom_ros.segmenter import DEFAULT_MIN_AREA
 from training import metrics
+from training.evaluation.frames import LabelledFrame
 from training.evaluation.painted import paint_masks
-from training.evaluation.search import SearchResult, coordinate_search
+from training.evaluation.search import SearchResult, choose_settings
 
 
 @dataclass(frozen=True)
@@ -61,27 +62,18 @@ class AutomaticMasks:
 
 
 def tune(
-    system: AutomaticMasks,
-    frames: Sequence[tuple[NDArray[np.uint8], NDArray]],
-    min_object_area: int = metrics.MIN_OBJECT_AREA,
-    progress: Callable[[], object] = lambda: None,
+    system: AutomaticMasks, frames: Sequence[LabelledFrame], min_object_area: int = metrics.MIN_OBJECT_AREA
 ) -> SearchResult:
-    """Choose the thresholds on validation frames (RGB uint8 (H, W, 3), instance map (H, W)); leaves them set.
+    """Choose the thresholds on validation frames, see `choose_settings`; leaves them set.
 
     The search begins with the loosest thresholds: behind strict ones, another's change shows no effect.
     """
 
-    def evaluate(settings: dict[str, float]) -> float:
+    def answers(settings: dict[str, float]) -> Iterator[Instances]:
         system.settings = AutomaticMaskSettings(**settings)
-        scores = []
-        for rgb, truth in frames:
-            found = system(rgb)
-            confidence = dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
-            scores.append(metrics.score_frame(truth, found.label_map, confidence, min_object_area))
-        progress()
-        return metrics.objective(scores)
+        return (system(frame.rgb) for frame in frames)
 
     loosest = {name: values[0] for name, values in CANDIDATES.items()}
-    result = coordinate_search(loosest, CANDIDATES, evaluate)
+    result = choose_settings(loosest, CANDIDATES, answers, frames, min_object_area)
     system.settings = AutomaticMaskSettings(**result.best)
     return result

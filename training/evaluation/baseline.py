@@ -7,18 +7,18 @@ rim are taken for wall, floor and ceiling and dropped, and what is left counts a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import felzenszwalb
 
 from saom_ros.instances import Instances
+from training.evaluation.frames import LabelledFrame
 from training.evaluation.painted import instances_of_labels
-from training.evaluation.search import SearchResult, coordinate_search
-from training.metrics import MIN_OBJECT_AREA, compact_labels, objective, score_frame
+from training.evaluation.search import SearchResult, choose_settings
+from training.metrics import MIN_OBJECT_AREA, compact_labels
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,20 @@ class FelzenszwalbBaseline:
 
     def __call__(self, rgb: NDArray[np.uint8]) -> Instances:
         """Segment an RGB image uint8 (H, W, 3); ids rise from 1, classes are unknown, larger segments score higher."""
-        labels = drop_background(cut_segments(rgb, self.parameters), self.parameters)
-        areas = np.bincount(labels.ravel())[1:]
-        return instances_of_labels(labels, np.sqrt(areas / labels.size))
+        return objects_of_segments(cut_segments(rgb, self.parameters), self.parameters)
 
 
 def cut_segments(rgb: NDArray[np.uint8], parameters: BaselineParameters) -> NDArray[np.int32]:
     """Colour segments int32 (H, W) numbered from 1; every pixel belongs to one."""
     segments = felzenszwalb(rgb, scale=parameters.scale, sigma=parameters.sigma, min_size=int(parameters.min_size))
     return (segments + 1).astype(np.int32)
+
+
+def objects_of_segments(segments: NDArray[np.int32], parameters: BaselineParameters) -> Instances:
+    """What is left of the segments (H, W) without the background, as instances; larger ones score higher."""
+    labels = drop_background(segments, parameters)
+    areas = np.bincount(labels.ravel())[1:]
+    return instances_of_labels(labels, np.sqrt(areas / labels.size))
 
 
 def drop_background(segments: NDArray[np.int32], parameters: BaselineParameters) -> NDArray[np.int32]:
@@ -81,40 +86,28 @@ def drop_background(segments: NDArray[np.int32], parameters: BaselineParameters)
 
 
 def tune(
-    frames: Sequence[tuple[NDArray[np.uint8], NDArray[Any]]],
+    frames: Sequence[LabelledFrame],
     start: BaselineParameters | None = None,
     min_object_area: int = MIN_OBJECT_AREA,
     progress: Callable[[], object] = lambda: None,
 ) -> SearchResult:
-    """Choose parameters on validation frames by coordinate search over CANDIDATES.
+    """Choose parameters on validation frames, see `choose_settings`; `BaselineParameters(**result.best)` are they.
 
-    Args:
-        frames: pairs of RGB image uint8 (H, W, 3) and instance map (H, W); 40 to 60 suffice, at some 0.4 s a frame
-            for each of the roughly 20 segmentations that are tried.
-        start: where the search begins.
-        min_object_area: smaller objects are ignored, see `training.metrics`.
-        progress: called after each evaluation.
-
-    Returns:
-        The search's result; `BaselineParameters(**result.best)` are the parameters.
+    40 to 60 frames suffice, at some 0.4 s a frame for each of the roughly 20 segmentations that are tried.
     """
-    start = start or BaselineParameters()
     segments: list[NDArray[np.int32]] = []
     segmented_with: BaselineParameters | None = None
 
-    def evaluate(settings: dict[str, float]) -> float:
+    def answers(settings: dict[str, float]) -> Iterator[Instances]:
         nonlocal segments, segmented_with
         parameters = BaselineParameters(**settings)  # type: ignore[arg-type]
         # The background rules do not change the segments: while they are tuned, the costly part is done once.
         cut = replace(parameters, max_area=1.0, max_rim=1.0)
         if cut != segmented_with:
-            segments = [cut_segments(rgb, parameters) for rgb, _ in frames]
+            segments = [cut_segments(frame.rgb, parameters) for frame in frames]
             segmented_with = cut
-        scores = [
-            score_frame(truth, drop_background(cut_map, parameters), min_object_area=min_object_area)
-            for (_, truth), cut_map in zip(frames, segments, strict=True)
-        ]
-        progress()
-        return objective(scores)
+        return (objects_of_segments(cut_map, parameters) for cut_map in segments)
 
-    return coordinate_search(asdict(start), CANDIDATES, evaluate)
+    return choose_settings(
+        asdict(start or BaselineParameters()), CANDIDATES, answers, frames, min_object_area, progress
+    )

@@ -1,16 +1,16 @@
-"""Settings chosen on validation frames: a model's thresholds, the baseline's parameters."""
+"""A model's thresholds, chosen on validation frames, and which frames may be chosen on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from saom_ros.errors import SaomError
+from saom_ros.instances import Instances
 from saom_ros.segmenter import Segmenter
 from training import metrics
 from training.evaluation.frames import FrameSet, LabelledFrame
-from training.evaluation.run import score_instances
-from training.evaluation.search import SearchResult, coordinate_search
+from training.evaluation.search import SearchResult, choose_settings
 
 THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
     "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),
@@ -30,26 +30,17 @@ def choose_thresholds(
     min_object_area: int = metrics.MIN_OBJECT_AREA,
     progress: Callable[[], object] = lambda: None,
 ) -> SearchResult:
-    """Choose score, objectness and overlap threshold by coordinate search for the largest `metrics.objective`.
+    """Choose score, objectness and overlap threshold, see `choose_settings`.
 
     Leaves the chosen thresholds set on the segmenter; `result.best` holds them by name. Takes about 20 evaluations of
     the frames; about 100 frames suffice.
-
-    Raises:
-        ValueError: the frames hold no object that counts, or their annotation is partial.
     """
-    objects = [metrics.counted_objects(frame.instances, frame.ignore, min_object_area) for frame in frames]
 
-    def evaluate_thresholds(settings: dict[str, float]) -> float:
+    def answers(settings: dict[str, float]) -> Iterator[Instances]:
         segmenter.thresholds = replace(segmenter.thresholds, **settings)
-        scores = [
-            score_instances(frame, counted, segmenter(frame.rgb))
-            for frame, counted in zip(frames, objects, strict=True)
-        ]
-        progress()
-        return metrics.objective(scores)
+        return (segmenter(frame.rgb) for frame in frames)
 
-    result = coordinate_search(asdict(segmenter.thresholds), candidates, evaluate_thresholds)
+    result = choose_settings(asdict(segmenter.thresholds), candidates, answers, frames, min_object_area, progress)
     segmenter.thresholds = replace(segmenter.thresholds, **result.best)
     return result
 

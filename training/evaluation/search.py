@@ -1,13 +1,18 @@
-"""Coordinate search: the few settings of a finished segmenter, chosen by trying values one setting at a time.
+"""Settings of a finished system chosen on annotated frames, by trying values one setting at a time.
 
-Thresholds of a model and parameters of the baseline are chosen with it. It asks for tens of evaluations where a full
-grid asks for hundreds, at the risk of a local optimum.
+Thresholds of a model, those of SAM's own generator and parameters of the baseline are chosen with it. Coordinate search
+asks for tens of evaluations where a full grid asks for hundreds, at the risk of a local optimum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from saom_ros.instances import Instances
+from training import metrics
+from training.evaluation.frames import LabelledFrame
+from training.evaluation.run import score_instances
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,33 @@ class SearchResult:
     """What the start reached."""
     trials: list[tuple[dict[str, float], float]]
     """Every evaluation, in order."""
+
+
+def choose_settings(
+    start: Mapping[str, float],
+    candidates: Mapping[str, Sequence[float]],
+    answers: Callable[[dict[str, float]], Iterable[Instances]],
+    frames: Sequence[LabelledFrame],
+    min_object_area: int = metrics.MIN_OBJECT_AREA,
+    progress: Callable[[], object] = lambda: None,
+) -> SearchResult:
+    """Choose settings by coordinate search for the largest `metrics.objective`.
+
+    answers: gives the instances of each frame, in order, for a choice of settings. progress: called after each
+    evaluation of all frames.
+
+    Raises:
+        ValueError: the frames hold no object that counts, or their annotation is partial.
+    """
+    objects = [metrics.counted_objects(frame.instances, frame.ignore, min_object_area) for frame in frames]
+
+    def evaluate(settings: dict[str, float]) -> float:
+        answered = zip(frames, objects, answers(settings), strict=True)
+        value = metrics.objective([score_instances(*one) for one in answered])
+        progress()
+        return value
+
+    return coordinate_search(start, candidates, evaluate)
 
 
 def coordinate_search(

@@ -200,11 +200,7 @@ def _choose_thresholds(args: argparse.Namespace, segmenter: Segmenter, frames: F
 
 
 def _tune_baseline(args: argparse.Namespace, frames: FrameSet) -> int:
-    chosen_on = []
-    for frame in validation_frames(frames):
-        if frame.ignore is not None:
-            raise SaomError(f"{frames.name}: {frame.key} has regions to ignore; the baseline is tuned on whole frames")
-        chosen_on.append((frame.rgb, frame.instances))
+    chosen_on = validation_frames(frames)
 
     def search(tick: Callable[[], object]) -> SearchResult:
         return baseline.tune(chosen_on, min_object_area=args.min_area, progress=tick)

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saom_ros.instances import Instances
-from saom_ros.letterbox import Letterbox, grid_points
 from saom_ros.segmenter import Segmenter
 from training.evaluation import automatic_masks
 from training.evaluation.automatic_masks import AutomaticMasks
 from training.evaluation.choosing import choose_thresholds
 from training.evaluation.frames import LabelledFrame
-from training.evaluation.systems import System, load_system
+from training.evaluation.systems import System, image_grid, load_system
 from training.evaluation.torch_prompter import TorchPrompter
 from training.export import TorchRuntime, everything_mode
-from training.sam.model import Decoded, Features, PromptableModel
+from training.sam.model import Decoded, Features, PromptableModel, best_scored
 from training.sam.separate import SeparateSam
 
 FULL_GRID_THRESHOLDS: dict[str, tuple[float, ...]] = {
@@ -41,7 +40,7 @@ def base_system(checkpoint: Path, points_per_side: int, frames: Sequence[Labelle
     """
     model, segmenter = _separate(checkpoint)
     generator = AutomaticMasks(model.sam, points_per_side)
-    tuned = automatic_masks.tune(generator, [(frame.rgb, frame.instances) for frame in frames])
+    tuned = automatic_masks.tune(generator, frames)
     return System(generator, TorchPrompter(BestOfThree(model), segmenter)), {"thresholds": tuned.best}
 
 
@@ -69,9 +68,7 @@ class FullGrid(Segmenter):
 
     def __call__(self, rgb: NDArray[np.uint8], points: Any = None) -> Instances:
         """Segment an RGB image uint8 (H, W, 3)."""
-        size, grid = self.config.input, self.config.grid
-        box = Letterbox.fit(rgb.shape[0], rgb.shape[1], size.height, size.width)
-        return super().__call__(rgb, box.to_image(grid_points(grid.rows, grid.cols, box)))
+        return super().__call__(rgb, image_grid(self, rgb.shape[0], rgb.shape[1]))
 
 
 class BestOfThree(PromptableModel):
@@ -95,9 +92,7 @@ class BestOfThree(PromptableModel):
     def decode(self, features: Features, points: Tensor) -> Decoded:
         """See `PromptableModel`."""
         masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, points))
-        best = scores.argmax(2)
-        index = best[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
-        return Decoded(masks.gather(2, index)[:, :, 0], scores.gather(2, best[..., None])[..., 0])
+        return Decoded(*best_scored(masks, scores))
 
     def encoder_modules(self) -> list[torch.nn.Module]:
         """See `PromptableModel`."""

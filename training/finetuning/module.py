@@ -19,7 +19,7 @@ from training.finetuning.batches import Batch, images_seen
 from training.finetuning.config import FinetuneConfig
 from training.sam.checkpoint import describe
 from training.sam.everything import prompt_rank
-from training.sam.model import Features, cell_index
+from training.sam.model import Features, best_scored, cell_index
 from training.sam.registry import build_model
 
 
@@ -110,8 +110,7 @@ class WholeObjects(lightning.LightningModule):
         features = self._features(batch)
         if self.config.target == "ambiguous":  # the mask that SAM itself would choose
             masks, scores = (every[:, :, 1:] for every in self.model.decode_every(features, batch.points))
-            chosen = scores.argmax(2)[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
-            masks = masks.gather(2, chosen)[:, :, 0]
+            masks = best_scored(masks, scores)[0]
         else:
             masks = self.model.decode(features, batch.points).masks
         iou = losses.mask_iou(masks, truth.masks)[seen]

@@ -94,6 +94,15 @@ class PromptableModel(nn.Module, ABC):
             yield from module.parameters()
 
 
+def best_scored(masks: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Of n answers to a point the one that scores highest: masks (B, N, n, h, w) and scores (B, N, n) to (B, N, h, w)
+    and (B, N).
+    """
+    scores, best = scores.max(2)
+    index = best[..., None, None, None].expand(-1, -1, 1, *masks.shape[3:])
+    return masks.gather(2, index)[:, :, 0], scores
+
+
 def cell_index(points: Tensor, rows: int, cols: int, stride: int) -> Tensor:
     """Index (..., N) int64 into a flattened map of rows x cols cells of the cell that holds each point (..., N, 2)
     px; points outside read the nearest cell.
