@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from saom_ros.letterbox import Letterbox, letterbox_labels
+from saom_ros.letterbox import PAD_COLOR, Letterbox, letterbox_labels
 from tests.training.tiny_sam import write_part_shards
 from training.finetuning.augmentation import Augmentation
-from training.finetuning.batches import Prompting, Stage, TrainingBatches, collate, mask_cells, prompts_and_targets
+from training.finetuning.batches import (
+    Prompting,
+    Stage,
+    TrainingBatches,
+    collate,
+    keep_small,
+    mask_cells,
+    prompts_and_targets,
+)
 from training.finetuning.embedding_cache import EmbeddingCache, make_embeddings
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.grid_report import grid_report
-from training.prompts import NOT_ASKED, PromptSampling
+from training.prompts import NOT_ASKED, Assignment, PromptSampling
 from training.sam.model import Features
 
 WHOLES = Prompting(PromptSampling(), 16, (32, 32))
@@ -69,6 +77,21 @@ def test_the_grid_report_counts_objects_that_the_grid_misses(store):
     assert fine.objects == coarse.objects > 0
     assert fine.without_grid_point == 0 < coarse.without_grid_point <= coarse.objects
     assert "grid 2x2" in str(coarse)
+
+
+def test_an_object_without_a_mask_cell_gets_one_but_never_anothers_only_one():
+    cells = np.array([[1, 1], [2, 0]], np.int32)
+    points = np.array([[2, 2], [2, 6], [6, 6]], np.float32)
+    unused = np.ones(3, np.int64), points, np.ones(3, bool)
+    assert keep_small(cells.copy(), Assignment(np.array([3, 4, 5]), *unused)).tolist() == [[3, 1], [2, 5]]
+
+
+def test_padding_is_the_same_in_training_as_in_use(store):
+    """Whatever is done to exposure, colour and noise of the picture."""
+    batch = TrainingBatches(store, [Stage(64, 64, 8, 8)], Augmentation(letterbox=1, noise=1), WHOLES, 0).batch(0)
+    padding = (batch.labels == -1).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    assert padding.any()
+    assert (batch.images.permute(0, 2, 3, 1)[padding] == torch.tensor(PAD_COLOR)).all()
 
 
 @pytest.fixture(scope="module")

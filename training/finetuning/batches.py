@@ -142,7 +142,8 @@ class TrainingBatches(torch.utils.data.IterableDataset):
             )
             if (maps[0] > 0).mean() > 0.01:
                 break
-        image = augment_look(image, self.augmentation, random)
+        content = image[: box.content_height, : box.content_width]  # the padding looks the same always, as in use
+        content[:] = augment_look(np.ascontiguousarray(content), self.augmentation, random)
         targets = prompts_and_targets(maps, box, self.prompting, random)
         return {"images": image, "classes": self.store.classes(index), **targets}
 
@@ -230,10 +231,13 @@ def mask_cells(labels: NDArray, box: Letterbox) -> NDArray[np.int32]:
 
 
 def keep_small(cells: NDArray[np.int32], assignment: Assignment) -> NDArray[np.int32]:
-    """Give each object that has no mask cell in ``cells`` the one that holds its assigned point, in place."""
+    """Give each object that has no mask cell in ``cells`` the one that holds its assigned point, in place; but never
+    the only cell of another.
+    """
     for row in np.flatnonzero(~np.isin(assignment.ids, cells)):
         x, y = (assignment.points[row] / MASK_STRIDE).astype(int)
-        cells[y, x] = assignment.ids[row]
+        if cells[y, x] <= 0 or (cells == cells[y, x]).sum() > 1:
+            cells[y, x] = assignment.ids[row]
     return cells
 
 
