@@ -58,7 +58,8 @@ def _hand_out(
     """Give a worker its next shard, or send it home."""
     process, _ = running[connection]
     item = next(queue, None)
-    connection.send(item)
+    with suppress(BrokenPipeError):  # it has died meanwhile, which hearing from it will tell
+        connection.send(item)
     if item is None:
         process.join()
         connection.close()

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from saom_ros.errors import SaomError
-from training.classes import CLASSES_FILE
+from training.classes import held_out_classes
 from training.simulators.ai2thor.places import Place, houses, place_of_scene, rooms
 from training.simulators.ai2thor.process import (
     ControllerLostError,
@@ -94,8 +93,7 @@ class Ai2ThorSimulator:
         self._split, self._seed = split, seed
         self._rules = load_rules(rules or DEFAULT_RULES)
         self._places = rooms(split) if house_file is None else houses(house_file)
-        held_out = yaml.safe_load(CLASSES_FILE.read_text())["held_out_classes"]
-        self._excluded = frozenset() if split == "test" else frozenset(held_out)
+        self._excluded = frozenset[str]() if split == "test" else held_out_classes()
         self._options, self._patience = options, patience or Patience()
         self._controller: ControllerProcess | None = None
         self._inside: _Visit | None = None
