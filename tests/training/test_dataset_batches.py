@@ -6,6 +6,7 @@ import torch
 
 from saom_ros.letterbox import PAD_COLOR, Letterbox, letterbox_labels
 from tests.training.tiny_sam import write_part_shards
+from training.assignment import Assignment
 from training.finetuning.augmentation import Augmentation
 from training.finetuning.batches import (
     Prompting,
@@ -19,7 +20,7 @@ from training.finetuning.batches import (
 from training.finetuning.embedding_cache import EmbeddingCache, make_embeddings
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.grid_report import grid_report
-from training.prompts import NOT_ASKED, Assignment, PromptSampling
+from training.finetuning.prompt_sampling import NOT_ASKED, PromptSampling
 from training.sam.model import Features
 
 WHOLES = Prompting(PromptSampling(), 16, (32, 32))

@@ -20,7 +20,7 @@ from training.finetuning.batches import Prompting, Stage, TrainingBatches, assig
 from training.finetuning.config import load_config as load_run
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.module import WholeObjects
-from training.prompts import PromptSampling
+from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES
 

@@ -6,15 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saom_ros.letterbox import Letterbox, grid_points
+from training.assignment import assign_grid_points, depth_inside, labels_at, objectness_target
 from training.finetuning.batches import Prompting
-from training.prompts import (
+from training.finetuning.prompt_sampling import (
     NOT_ASKED,
     PromptSampling,
-    assign_grid_points,
     assign_prompts,
-    depth_inside,
-    labels_at,
-    objectness_target,
     sample_ambiguous,
     sample_prompts,
 )

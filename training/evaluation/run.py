@@ -11,6 +11,7 @@ import numpy as np
 
 from saom_ros.instances import Instances
 from training import metrics
+from training.assignment import assign_grid_points
 from training.classes import held_out_classes, saom_classes
 from training.evaluation.frames import LabelledFrame
 from training.evaluation.gallery import Gallery
@@ -19,7 +20,6 @@ from training.metrics.calibration import reliability
 from training.metrics.counted import CountedObjects
 from training.metrics.prompted import PromptedScores, prompted_by_class, prompted_means, score_prompted
 from training.metrics.summary import recall_by_class
-from training.prompts import assign_grid_points
 
 CLASS_GROUPS: dict[str, Collection[str] | None] = {
     "all classes": None,

@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from saom_ros.bundle import MASK_STRIDE
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image, letterbox_labels
+from training.assignment import Assignment, assign_grid_points, objectness_target
 from training.finetuning.augmentation import Augmentation, augment_geometry, augment_look
 from training.finetuning.embedding_cache import EmbeddingCache
 from training.finetuning.frame_store import UNKNOWN_CLASS_ID, FrameStore
-from training.prompts import (
+from training.finetuning.prompt_sampling import (
     NOT_ASKED,
-    Assignment,
     PromptSampling,
-    assign_grid_points,
     assign_prompts,
-    objectness_target,
     sample_ambiguous,
     sample_prompts,
 )

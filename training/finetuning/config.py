@@ -15,7 +15,7 @@ from saom_ros.errors import SaomError
 from training.classes import class_names
 from training.finetuning.augmentation import Augmentation
 from training.finetuning.batches import Prompting, Stage
-from training.prompts import PromptSampling
+from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import read_shape
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from saom_ros.letterbox import Letterbox, letterbox_labels
+from training.assignment import assign_grid_points
 from training.finetuning.batches import Prompting, mask_cells
 from training.finetuning.frame_store import FrameStore
-from training.prompts import assign_grid_points
 
 _FRAMES = 128
 
