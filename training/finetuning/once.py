@@ -1,0 +1,68 @@
+"""A training run that is part of something larger, an experiment or a recipe: begun, gone on with, never mixed.
+
+Its folder holds `config.yaml` with everything that was set, `last.ckpt`, the logs, and in the end the file `trained`.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saom_ros.errors import SaomError
+from saom_ros.image_files import write_atomically
+from training.finetuning import verb as finetune
+from training.finetuning.config import FinetuneConfig, load_config, plain
+
+
+def changed_config(base: Path, changes: Mapping[str, Any]) -> FinetuneConfig:
+    """The configuration of a file with changes, given as in a file that starts from it.
+
+    Raises:
+        SaomError: the file or a change does not fit.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "changed.yaml"
+        path.write_text(yaml.safe_dump({"base": str(base.resolve()), **changes}))
+        try:
+            return load_config(path)
+        except SaomError as error:
+            raise SaomError(f"{base}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether `train_once` came to the end there."""
+    return (folder / "trained").exists() and checkpoint_of(folder).exists()
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """The checkpoint of a run's folder."""
+    return folder / "last.ckpt"
+
+
+def train_once(
+    folder: Path,
+    config: FinetuneConfig,
+    start: Path | None = None,
+    data: Path | None = None,
+    validation: Path | None = None,
+) -> Path:
+    """Train into a folder, or go on training there; nothing where it is done. Returns the checkpoint.
+
+    `start`, `data` and `validation` as `finetune --init`, `--data` and `--validation`.
+
+    Raises:
+        SaomError: the folder holds a run with other settings.
+    """
+    settings, wanted = folder / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False)
+    if settings.exists() and settings.read_text() != wanted:
+        raise SaomError(f"{settings}: this run was begun with other settings; give another --out, or remove {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(settings, wanted.encode())
+    if not is_trained(folder):
+        arguments = {"data": data and str(data), "validation": validation and str(validation)}
+        finetune.main(argparse.Namespace(config=settings, init=start, out=folder, **arguments))
+        (folder / "trained").touch()
+    return checkpoint_of(folder)

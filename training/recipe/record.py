@@ -1,0 +1,143 @@
+"""What has been made of a recipe so far: `recipe.json` in its folder, the one place that says whether a stage is done.
+
+A stage is done when it came to its end with the same settings and the same inputs as now. The file is replaced whole,
+so that a kill leaves either what was there before or what is there now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import reprlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saom_ros.errors import SaomError
+from training.evaluation.verb import check_writable
+from training.reports.json_files import write_json
+from training.version import code_version
+
+RECORD_NAME = "recipe.json"
+_LOCK_NAME = ".lock"
+
+
+@dataclass
+class StageRecord:
+    """One stage."""
+
+    settings: dict[str, Any]
+    """What was set for it."""
+    inputs: dict[str, Any]
+    """What tells the files that it read from any others."""
+    version: str
+    """The code that began it."""
+    predicted_seconds: float | None = None
+    """What was predicted before it began."""
+    seconds: float = 0.0
+    """What it took, over all runs that ended in order."""
+    killed_runs: int = 0
+    """Runs that did not end in order; what they took is not in `seconds`. While a stage runs, it counts as one."""
+    done: bool = False
+    """Whether it came to its end."""
+    output: str = ""
+    """File or folder that it made."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """What it found."""
+
+
+class Record:
+    """`recipe.json` of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is there.
+
+        Raises:
+            SaomError: nothing can be written there, or the file is damaged.
+        """
+        self.path = folder / RECORD_NAME
+        check_writable(self.path)
+        self.about: dict[str, Any] = {}
+        self.stages: dict[str, StageRecord] = {}
+        if self.path.exists():
+            try:
+                content = json.loads(self.path.read_text())
+                self.stages = {name: StageRecord(**values) for name, values in content.pop("stages").items()}
+                self.about = content
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise SaomError(f"{self.path} is damaged ({error}); give another --out, or remove {folder}") from error
+
+    def tell(self, about: Mapping[str, Any]) -> None:
+        """Keep what holds for all stages."""
+        self.about |= _plain(about)
+        self._write()
+
+    def changes(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
+        """What differs from what the stage was begun with, in words; nothing for a stage that was not."""
+        if (found := self.stages.get(stage)) is None:
+            return []
+        return differences({**found.settings, **found.inputs}, _plain({**settings, **inputs}))
+
+    def begin(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], anew: bool) -> None:
+        """Note that a stage runs now: from its start (`anew`), or on from where it stopped."""
+        entry = None if anew else self.stages.get(stage)
+        predicted = self.about.get("predicted", {}).get(stage, {}).get("seconds")
+        entry = entry or StageRecord({}, {}, code_version(), predicted)
+        entry.settings, entry.inputs, entry.done = _plain(settings), _plain(inputs), False
+        entry.killed_runs += 1
+        self.stages[stage] = entry
+        self._write()
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Note that the stage stopped in order, done or not."""
+        self.stages[stage].seconds += seconds
+        self.stages[stage].killed_runs -= 1
+        self._write()
+
+    def finish(self, stage: str, output: Path, figures: Mapping[str, Any]) -> None:
+        """Note that the stage is done."""
+        entry = self.stages[stage]
+        entry.done, entry.output, entry.figures = True, str(output), _plain(figures)
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.path, {**self.about, "stages": {name: asdict(entry) for name, entry in self.stages.items()}})
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Keep a second run out of the folder; the lock goes with the process, however it ends."""
+    with (folder / _LOCK_NAME).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SaomError(f"another run is at work in {folder}; wait for it, or give another --out") from None
+        yield
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What changed between two nested tables of plain values, one line each: `frames was 6, is 12`."""
+    old, new = _flat(before), _flat(now)
+    names = [*old, *(name for name in new if name not in old)]
+    return [
+        f"{name} was {reprlib.repr(old.get(name))}, is {reprlib.repr(new.get(name))}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table as it comes back from JSON, so that it can be compared with what is in the file."""
+    return json.loads(json.dumps(table))
