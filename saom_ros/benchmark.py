@@ -203,14 +203,13 @@ def _go_through(
     rgb = watch.measure("read", images.rgb_from_message, message)
     box = Letterbox.fit(rgb.shape[0], rgb.shape[1], config.input.height, config.input.width)
     given = _model_inputs(config, rgb)
-    watch.measure("letterbox", letterbox_image, rgb, box)
+    watch.measure("letterbox", letterbox_image, rgb, box, segmenter.spread)
     out = watch.measure("run", segmenter.runtime.run, given)
-    instances = watch.measure(
-        "paint", paint, *(out[name] for name in ("masks", "scores", "boxes", "class_ids")), box, segmenter.min_area
-    )
+    found = (out[name] for name in ("masks", "scores", "boxes", "class_ids"))
+    instances = watch.measure("paint", paint, *found, box, segmenter.min_area, segmenter.spread)
     stamp = round((number + 1) * 1e9 / PICTURE_RATE)
     tracked = watch.measure("track", tracker.update, instances, stamp)
-    watch.measure("fill mask", _message, tracked.label_map, "mono16")
+    watch.measure("fill mask", lambda: _message(tracked.label_map, "mono16"))
 
     def cloud() -> Any:
         stride = SegmentParameters.points_stride
@@ -295,6 +294,4 @@ def _peak_memory(folder: Path, name: str) -> float:
 
 
 def _openvino_f32(folder: Path, config: BundleConfig) -> Runtime:
-    from saom_ros.runtimes.openvino import OpenVino
-
-    return OpenVino(folder, config, precision="f32")
+    return runtimes.open_openvino(folder, config, precision="f32")

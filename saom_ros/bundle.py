@@ -24,6 +24,9 @@ from saom_ros.external_data import external_locations
 FORMAT = 1
 CONFIG_NAME = "model.yaml"
 GRAPH_NAME = "model.onnx"
+ENCODER_NAME, DECODER_NAME, SELECTION_NAME = "encoder.onnx", "decoder.onnx", "selection.onnx"
+SPLIT_NAMES = (ENCODER_NAME, DECODER_NAME, SELECTION_NAME)
+"""What lies in the place of `model.onnx` where encoder and decoder are graphs apart."""
 DEFAULT_BUNDLE = Path(__file__).resolve().parent / "models" / "default"
 
 MASK_STRIDE = 4
@@ -155,6 +158,11 @@ class BundleConfig:
         """Rows and columns of one output mask."""
         return self.input.height // MASK_STRIDE, self.input.width // MASK_STRIDE
 
+    @property
+    def split(self) -> bool:
+        """Whether encoder and decoder are graphs apart."""
+        return ENCODER_NAME in self.files
+
     @classmethod
     def from_mapping(cls, mapping: Any) -> BundleConfig:
         """Build from what YAML gives. Every key must be there and known, else `BundleError`."""
@@ -193,8 +201,7 @@ def load_config(folder: Path | str) -> BundleConfig:
         config = BundleConfig.from_mapping(mapping)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
-    if GRAPH_NAME not in config.files:
-        raise BundleError(f"{path}: files does not list {GRAPH_NAME}; export the model again")
+    _check_graphs(path, config)
     for name, expected in config.files.items():
         _check_sum(folder / name, expected)
         if name.endswith(".onnx"):
@@ -209,6 +216,15 @@ def sha256(path: Path) -> str:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _check_graphs(path: Path, config: BundleConfig) -> None:
+    """Refuse a bundle that lacks a graph, or that could be run in two ways."""
+    for name in SPLIT_NAMES if config.split else (GRAPH_NAME,):
+        if name not in config.files:
+            raise BundleError(f"{path}: files does not list {name}; export the model again")
+    if config.split and GRAPH_NAME in config.files:
+        raise BundleError(f"{path}: files lists {GRAPH_NAME} and {ENCODER_NAME}; only one of them may be there")
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -5,6 +5,7 @@ TensorRT has built engines that are fast and silently wrong, so an engine is use
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,7 +94,9 @@ def compare(expected: Arrays, found: Arrays) -> Agreement:
 
 def mask_iou(first: NDArray, second: NDArray) -> NDArray[np.float32]:
     """IoU `(N, M)` of masks uint8 `(N, h, w)` with `(M, h, w)`, inside above one half; 0 for empty masks."""
-    masks = [(array.reshape(len(array), -1) > 127).astype(np.float32) for array in (first, second)]
+    masks = [
+        (array.reshape(len(array), math.prod(array.shape[1:])) > 127).astype(np.float32) for array in (first, second)
+    ]
     shared = masks[0] @ masks[1].T
     areas = [mask.sum(1) for mask in masks]
     return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1)

@@ -17,8 +17,19 @@ import yaml
 from numpy.typing import NDArray
 
 from saom_ros import runtimes
-from saom_ros.bundle import CONFIG_NAME, GRAPH_NAME, BundleConfig, Grid, InputSize, Thresholds, load_config, sha256
+from saom_ros.bundle import (
+    CONFIG_NAME,
+    GRAPH_NAME,
+    SPLIT_NAMES,
+    BundleConfig,
+    Grid,
+    InputSize,
+    Thresholds,
+    load_config,
+    sha256,
+)
 from saom_ros.errors import SaomError
+from saom_ros.golden import mask_iou
 from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.segmenter import Segmenter
@@ -27,14 +38,14 @@ from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
 from training.sam.half import half_precision
 from training.sam.model import PromptableModel
-from training.sam.onnx_graph import export_onnx
+from training.sam.onnx_graph import export_onnx, export_split
 
 HALF_GRAPH_NAME = "model.fp16.onnx"
 MODEL_VERSION = "0.1.0"
 MAX_PROMPTS = {"joint": 96, "separate": 128}
 """Points asked at most unless said otherwise."""
 GRAPH_PROMPTS = 256
-"""Points that one graph decodes at most; separate decoding is unrolled over them."""
+"""Points that one graph decodes at most; separate decoding is unrolled over them. More need ``--split``."""
 MAX_INSTANCES = 64
 SAM_GRID = (32, 32)
 """Everything mode's grid as published; a joint model asks one point per embedding cell."""
@@ -69,12 +80,13 @@ def load_checkpoint_segmenter(path: Path, height: int = 0, width: int = 0, max_p
 
 
 def everything_mode(
-    checkpoint: Path, height: int = 0, width: int = 0, max_prompts: int = 0
+    checkpoint: Path, height: int = 0, width: int = 0, max_prompts: int = 0, full_grid: bool = False
 ) -> tuple[EverythingMode, BundleConfig]:
     """The graph of a checkpoint and its description (without files).
 
-    Size 0 means the size that training ended at. ``max_prompts`` 0 means the usual; with all rows x cols of the grid,
-    ``segmenter(rgb, points=grid)`` asks the whole grid. Raises SaomError for sizes and counts that cannot be.
+    Size 0 means the size that training ended at. ``max_prompts`` 0 means the usual, or with ``full_grid`` all rows x
+    cols of the grid, which ``segmenter(rgb, points=grid)`` then asks. Raises SaomError for sizes and counts that cannot
+    be.
     """
     model, described = load_checkpoint(checkpoint)
     training = described["training"]
@@ -87,7 +99,7 @@ def everything_mode(
     points = grid.rows * grid.cols
     if not 0 <= max_prompts <= points:
         raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
-    prompts = max_prompts or min(MAX_PROMPTS[model.decoding], points)
+    prompts = max_prompts or (points if full_grid else min(MAX_PROMPTS[model.decoding], points))
     instances = min(MAX_INSTANCES, prompts)
     config = BundleConfig(
         name=f"saom-{training['config']['name']}",
@@ -117,13 +129,20 @@ def _grid(model: PromptableModel, size: InputSize, trained: Sequence[int] | None
 
 
 def write_bundle(
-    module: EverythingMode, config: BundleConfig, out: Path, image: NDArray[np.uint8], card: str, half: bool = False
+    module: EverythingMode,
+    config: BundleConfig,
+    out: Path,
+    image: NDArray[np.uint8],
+    card: str,
+    half: bool = False,
+    split: bool = False,
 ) -> None:
     """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is
-    there; with ``half`` also ``model.fp16.onnx``.
+    there; with ``half`` also ``model.fp16.onnx``; with ``split`` three graphs in the place of ``model.onnx``.
 
     ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
-    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision.
+    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision, or nothing is found in
+    ``image``.
     """
     out = out.resolve()
     if out.exists() and not (out / CONFIG_NAME).exists():
@@ -132,7 +151,10 @@ def write_bundle(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     inputs, outputs = golden_pair(module, config, image)
-    export_onnx(module, temporary / GRAPH_NAME)
+    if split:
+        export_split(module, temporary)
+    else:
+        export_onnx(module, temporary / GRAPH_NAME)
     if half:
         halved = half_precision(module)
         check_half_parity(outputs, TorchRuntime(halved).run(inputs))
@@ -156,7 +178,8 @@ def golden_pair(
 ) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
     """Inputs for one image uint8 (H, W, 3) and torch's outputs, at the bundle's own thresholds.
 
-    Where nothing passes those the thresholds are 0: a pair without an instance would compare nothing.
+    Where nothing passes those the thresholds are 0: a pair without an instance would compare nothing. Raises SaomError
+    where even then no point gets a mask.
     """
     box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
     inputs = everything_inputs(config, box, image)
@@ -164,6 +187,7 @@ def golden_pair(
     if not (outputs["scores"] > 0).any():
         inputs |= {name: np.zeros(1, np.float32) for name in ("score_threshold", "objectness_threshold")}
         outputs = TorchRuntime(module).run(inputs)
+    _used_masks(outputs)
     return inputs, outputs
 
 
@@ -178,11 +202,11 @@ def everything_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.ui
 
 def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
     """Raise SaomError unless scores agree within 1e-3 and 99.9 % of the used masks' cells are the same side of one
-    half.
+    half, or where there is no mask to compare.
     """
-    used = expected["scores"] > 0
-    difference = float(np.abs(expected["scores"] - found["scores"]).max(initial=0))
-    same = float(((expected["masks"] > 127) == (found["masks"] > 127))[used].mean()) if used.any() else 1.0
+    difference = float(np.abs(expected["scores"] - found["scores"]).max())
+    masks = _used_masks(expected), found["masks"][expected["scores"] > 0]
+    same = float(((masks[0] > 127) == (masks[1] > 127)).mean())
     if difference > PARITY_SCORE or same < PARITY_PIXELS:
         raise SaomError(
             f"ONNX Runtime differs from torch: scores by {difference:.2g} (limit {PARITY_SCORE}), equal mask cells"
@@ -191,20 +215,27 @@ def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) 
 
 
 def check_half_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
-    """Raise SaomError unless the used masks have, on average, an IoU of 0.98 with the likest of the half graph's."""
-    masks = [
-        outputs["masks"][outputs["scores"] > 0].reshape(-1, found["masks"][0].size) > 127
-        for outputs in (expected, found)
-    ]
-    shared = masks[0].astype(np.float32) @ masks[1].astype(np.float32).T
-    areas = [mask.sum(1, dtype=np.float32) for mask in masks]
-    iou = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1)
-    mean = float(iou.max(1, initial=0).mean()) if len(iou) else 1.0
+    """Raise SaomError unless the used masks have, on average, an IoU of 0.98 with the likest of the half graph's, or
+    where there is no mask to compare.
+    """
+    iou = mask_iou(_used_masks(expected), found["masks"][found["scores"] > 0])
+    mean = float(iou.max(1, initial=0).mean())
     if mean < PARITY_HALF_IOU:
         raise SaomError(
             f"half precision differs from single: mean IoU of matched masks {mean:.3f} (limit {PARITY_HALF_IOU});"
             " export without --fp16"
         )
+
+
+def _used_masks(outputs: Mapping[str, NDArray]) -> NDArray[np.uint8]:
+    """The masks uint8 (N, h/4, w/4) whose score is not 0; SaomError where there are none."""
+    used = outputs["scores"] > 0
+    if not used.any():
+        raise SaomError(
+            "the model finds nothing in the picture, so there is nothing to compare runtimes by; give --image a picture"
+            " with objects, or train the model further"
+        )
+    return np.asarray(outputs["masks"][used])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -214,9 +245,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, required=True, help="picture for the golden pair, e.g. a rendered frame")
     parser.add_argument("--size", metavar="WxH", help="input size in px, multiples of 32 (default: training's last)")
     parser.add_argument(
-        "--max-prompts", type=int, default=0, help=f"points asked at most, up to {GRAPH_PROMPTS} (default: the usual)"
+        "--max-prompts",
+        type=int,
+        default=0,
+        help=f"points asked at most, up to {GRAPH_PROMPTS} without --split (default: the usual; with --split the grid)",
     )
-    parser.add_argument("--fp16", action="store_true", help=f"write {HALF_GRAPH_NAME} too, for GPUs")
+    graphs = parser.add_mutually_exclusive_group()
+    graphs.add_argument("--fp16", action="store_true", help=f"write {HALF_GRAPH_NAME} too, for GPUs")
+    graphs.add_argument(
+        "--split", action="store_true", help=f"encoder and decoder apart ({', '.join(SPLIT_NAMES)}), for the full grid"
+    )
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
     parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
@@ -226,16 +264,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Export a checkpoint."""
     width, height = parse_size(args.size) if args.size else (0, 0)
-    if not 0 <= args.max_prompts <= GRAPH_PROMPTS:
-        raise SaomError(f"--max-prompts is {args.max_prompts}; one graph decodes 1..{GRAPH_PROMPTS}")
-    module, config = everything_mode(args.checkpoint, height, width, args.max_prompts)
+    if not args.split and not 0 <= args.max_prompts <= GRAPH_PROMPTS:
+        raise SaomError(f"--max-prompts is {args.max_prompts}; one graph decodes 1..{GRAPH_PROMPTS}, more need --split")
+    module, config = everything_mode(args.checkpoint, height, width, args.max_prompts, full_grid=args.split)
     changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}
     if args.evaluation:
         changes["thresholds"], changes["metrics"] = read_evaluation(args.evaluation)
     image = read_rgb(args.image)
     config = replace(config, **changes)
     card = args.card.read_text() if args.card else f"# {config.name}\n\nExported from a checkpoint; see `model.yaml`.\n"
-    write_bundle(module, config, args.out, image, card, args.fp16)
+    write_bundle(module, config, args.out, image, card, args.fp16, args.split)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"exported: {args.out} ({size / 1e6:.1f} MB, input {config.input.width}x{config.input.height})")
     return 0

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from saom_ros.bundle import BundleConfig
 from saom_ros.errors import SaomError
-from saom_ros.runtimes.base import Runtime, Unavailable
+from saom_ros.runtimes.base import Graph, GraphRuntime, Runtime, Unavailable, whole_graph
+from saom_ros.runtimes.split import SplitRuntime, split_graphs
 
-__all__ = ["AUTO", "RUNTIMES", "TENSORRT", "Runtime", "create", "installed"]
+__all__ = ["AUTO", "RUNTIMES", "TENSORRT", "Runtime", "create", "installed", "open_openvino"]
 
 AUTO, TENSORRT, ONNXRUNTIME, OPENVINO = "auto", "tensorrt", "onnxruntime", "openvino"
 
@@ -40,7 +41,7 @@ def installed() -> dict[str, str]:
 def create(
     folder: Path | str, config: BundleConfig, runtime: str = AUTO, threads: int = 0, engines: Path | None = None
 ) -> Runtime:
-    """Open the graph of the bundle in `folder`.
+    """Open the bundle in `folder`.
 
     Args:
         runtime: a name in `RUNTIMES`, or `auto` for the fastest that is there: TensorRT with an engine that was built
@@ -61,9 +62,9 @@ def create(
     openers: dict[str, Callable[[], Runtime]] = {
         "TensorRT": lambda: _tensorrt(folder, config, engines),
         "CUDA": lambda: _onnxruntime(folder, config, threads, cuda=True),
-        "OpenVINO": lambda: _openvino(folder, config, threads, bfloat16=True),
+        "OpenVINO": lambda: _openvino_bfloat16(folder, config, threads),
         "ONNX Runtime": lambda: _onnxruntime(folder, config, threads),
-        "OpenVINO without bfloat16": lambda: _openvino(folder, config, threads),
+        "OpenVINO without bfloat16": lambda: open_openvino(folder, config, threads),
     }
     if runtime == ONNXRUNTIME:
         openers = {"ONNX Runtime": openers["ONNX Runtime"]}
@@ -83,8 +84,18 @@ def create(
     raise SaomError(f"runtime {runtime!r}: its library is not installed; run: {mend}")
 
 
+def open_openvino(folder: Path, config: BundleConfig, threads: int = 0, precision: str = "") -> Runtime:
+    """Open a bundle in OpenVINO; `precision`: `f32`, `bf16`, or empty for OpenVINO's own choice."""
+    _require(OPENVINO)
+    from saom_ros.runtimes.openvino import OpenVino
+
+    return _open(config, lambda graph: OpenVino(folder, graph, threads, precision))
+
+
 def _tensorrt(folder: Path, config: BundleConfig, cache: Path | None) -> Runtime:
     _require(TENSORRT)
+    if config.split:
+        raise Unavailable("engines are built of models in one graph only")
     from saom_ros import engines  # imports this package
 
     return engines.open_engine(folder, config, cache)
@@ -96,16 +107,22 @@ def _onnxruntime(folder: Path, config: BundleConfig, threads: int, cuda: bool = 
 
     if cuda:
         find_cuda()
-    return OnnxRuntime(folder, config, threads)
+    return _open(config, lambda graph: OnnxRuntime(folder, graph, threads))
 
 
-def _openvino(folder: Path, config: BundleConfig, threads: int, bfloat16: bool = False) -> Runtime:
+def _openvino_bfloat16(folder: Path, config: BundleConfig, threads: int) -> Runtime:
     _require(OPENVINO)
-    from saom_ros.runtimes.openvino import OpenVino, has_bfloat16
+    from saom_ros.runtimes.openvino import has_bfloat16
 
-    if bfloat16 and not has_bfloat16():
+    if not has_bfloat16():
         raise Unavailable("no faster on this CPU without bfloat16")
-    return OpenVino(folder, config, threads)
+    return open_openvino(folder, config, threads)
+
+
+def _open(config: BundleConfig, open_graph: Callable[[Graph], GraphRuntime]) -> Runtime:
+    if config.split:
+        return SplitRuntime(config, *map(open_graph, split_graphs(config)))
+    return open_graph(whole_graph(config))
 
 
 def _require(library: str) -> None:

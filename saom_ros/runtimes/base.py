@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from saom_ros.bundle import BundleConfig
+from saom_ros.bundle import GRAPH_NAME, BundleConfig
 from saom_ros.errors import BundleError, SaomError
 
 
@@ -29,18 +29,45 @@ class Runtime(Protocol):
         ...
 
 
+class GraphRuntime(Runtime, Protocol):
+    """A runtime of one ONNX file."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
 class Unavailable(SaomError):  # noqa: N818  (no error: the next runtime is tried)
     """A runtime that cannot be used on this machine; the message completes `NAME: ...`."""
 
 
 class Tensor(NamedTuple):
-    """Dtype name (numpy's) and shape of a graph input or output."""
+    """Dtype name (numpy's) and shape of a graph input or output; where one is expected, a name stands for any size."""
 
     dtype: str
     shape: tuple[int | str | None, ...]
 
     def __str__(self) -> str:
         return f"{self.dtype} ({', '.join(str(n) for n in self.shape)})"
+
+    def admits(self, found: Tensor) -> bool:
+        """Whether `found`, which a graph has, is what this one expects."""
+        if self.dtype != found.dtype or len(self.shape) != len(found.shape):
+            return False
+        sizes = zip(self.shape, found.shape, strict=True)
+        return all(size == n or (isinstance(size, str) and isinstance(n, int)) for size, n in sizes)
+
+
+class Graph(NamedTuple):
+    """An ONNX file of a bundle and the tensors that it must have."""
+
+    file: str
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+def whole_graph(config: BundleConfig) -> Graph:
+    """The one graph of a bundle that is not split."""
+    return Graph(GRAPH_NAME, graph_inputs(config), graph_outputs(config))
 
 
 def graph_inputs(config: BundleConfig) -> dict[str, Tensor]:
@@ -66,19 +93,16 @@ def graph_outputs(config: BundleConfig) -> dict[str, Tensor]:
     }
 
 
-def check_graph(path: Path, config: BundleConfig, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-    """Raise `BundleError` where the graph in `path` does not have the tensors that its `model.yaml` implies."""
-    for kind, found, expected in (
-        ("input", inputs, graph_inputs(config)),
-        ("output", outputs, graph_outputs(config)),
-    ):
+def check_graph(path: Path, graph: Graph, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+    """Raise `BundleError` where the file in `path` does not have the tensors of `graph`."""
+    for kind, found, expected in (("input", inputs, graph.inputs), ("output", outputs, graph.outputs)):
         if set(found) != set(expected):
             raise BundleError(
                 f"{path}: graph {kind}s are {', '.join(sorted(found)) or 'none'}; expected {', '.join(expected)}: "
                 "export the model again"
             )
         for name, tensor in expected.items():
-            if found[name] != tensor:
+            if not tensor.admits(found[name]):
                 raise BundleError(
                     f"{path}: graph {kind} {name} is {found[name]}, model.yaml implies {tensor}; export the model again"
                 )

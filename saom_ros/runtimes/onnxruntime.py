@@ -11,9 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from saom_ros.bundle import GRAPH_NAME, BundleConfig
 from saom_ros.errors import BundleError
-from saom_ros.runtimes.base import Tensor, Unavailable, check_graph
+from saom_ros.runtimes.base import Graph, Tensor, Unavailable, check_graph
 from saom_ros.runtimes.cuda import CudaError, find_gpu
 
 _DTYPES = {
@@ -42,14 +41,15 @@ def find_cuda() -> str:
 
 
 class OnnxRuntime:
-    """`model.onnx` of a bundle in an ONNX Runtime session, on the GPU where that is possible."""
+    """A graph of a bundle in an ONNX Runtime session, on the GPU where that is possible."""
 
     name = "onnxruntime"
 
-    def __init__(self, folder: Path, config: BundleConfig, threads: int = 0) -> None:
-        """Open the graph. `threads`: CPU threads for one run, 0 = the library's default (all physical cores).
+    def __init__(self, folder: Path, graph: Graph, threads: int = 0) -> None:
+        """Open a graph of the bundle in `folder`. `threads`: CPU threads for one run, 0 = the library's default (all
+        physical cores).
 
-        Raises `BundleError` where the graph cannot be opened or does not fit `config`.
+        Raises `BundleError` where the graph cannot be opened or lacks the tensors of `graph`.
         """
         import onnxruntime
 
@@ -58,25 +58,24 @@ class OnnxRuntime:
         options.log_severity_level = _ERRORS_ONLY
         # Idle workers would spin between frames and take the cores that the robot's other programs need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._path = path = folder / GRAPH_NAME
+        self._path = path = folder / graph.file
         try:
             self._session, self.note = _open(path, options)
         except Exception as error:  # onnxruntime's own exceptions have no public common base
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{path}: ONNX Runtime {onnxruntime.__version__} cannot open it: {reason}") from None
-        inputs = {node.name: _tensor(node) for node in self._session.get_inputs()}
-        outputs = {node.name: _tensor(node) for node in self._session.get_outputs()}
-        check_graph(path, config, inputs, outputs)
-        self._outputs = list(outputs)
+        self.inputs = {node.name: _tensor(node) for node in self._session.get_inputs()}
+        self.outputs = {node.name: _tensor(node) for node in self._session.get_outputs()}
+        check_graph(path, graph, self.inputs, self.outputs)
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see `saom_ros.runtimes.base.Runtime`."""
         try:
-            outputs = self._session.run(self._outputs, dict(inputs))
+            outputs = self._session.run(list(self.outputs), dict(inputs))
         except Exception as error:  # as above
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{self._path}: the graph cannot run: {reason}; export the model again") from None
-        return dict(zip(self._outputs, outputs, strict=True))
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 def _open(path: Path, options: Any) -> tuple[Any, str]:

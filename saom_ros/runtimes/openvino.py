@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saom_ros.bundle import GRAPH_NAME, BundleConfig
 from saom_ros.errors import BundleError
-from saom_ros.runtimes.base import Tensor, check_graph, graph_inputs, graph_outputs
+from saom_ros.runtimes.base import Graph, Tensor, check_graph
 
 # OpenVINO's import would start a process that reports to its makers over the network; without the module it does not.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -31,19 +30,19 @@ def has_bfloat16() -> bool:
 
 
 class OpenVino:
-    """`model.onnx` of a bundle, compiled by OpenVINO for the CPU."""
+    """A graph of a bundle, compiled by OpenVINO for the CPU."""
 
     name = "openvino"
 
-    def __init__(self, folder: Path, config: BundleConfig, threads: int = 0, precision: str = "") -> None:
-        """Compile the graph. `threads`: CPU threads for one run, 0 = the library's default. `precision`: `f32` or
-        `bf16`; empty = OpenVINO's own choice, bfloat16 where the CPU has it.
+    def __init__(self, folder: Path, graph: Graph, threads: int = 0, precision: str = "") -> None:
+        """Compile a graph of the bundle in `folder`. `threads`: CPU threads for one run, 0 = the library's default.
+        `precision`: `f32` or `bf16`; empty = OpenVINO's own choice, bfloat16 where the CPU has it.
 
-        Raises `BundleError` where the graph cannot be opened or does not fit `config`.
+        Raises `BundleError` where the graph cannot be opened or lacks the tensors of `graph`.
         """
         import openvino
 
-        path = folder / GRAPH_NAME
+        path = folder / graph.file
         options = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
@@ -56,16 +55,17 @@ class OpenVino:
             raise BundleError(f"{path}: OpenVINO {openvino.__version__} cannot open it: {reason}") from None
         used = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.note = f"on the CPU in {used}"
-        inputs = {_name(port, graph_inputs(config)): _tensor(port) for port in self._model.inputs}
-        self._outputs = {_name(port, graph_outputs(config)): port for port in self._model.outputs}
-        check_graph(path, config, inputs, {name: _tensor(port) for name, port in self._outputs.items()})
+        self._ports = {_name(port, graph.outputs): port for port in self._model.outputs}
+        self.inputs = {_name(port, graph.inputs): _tensor(port) for port in self._model.inputs}
+        self.outputs = {name: _tensor(port) for name, port in self._ports.items()}
+        check_graph(path, graph, self.inputs, self.outputs)
         self._request = self._model.create_infer_request()
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see `saom_ros.runtimes.base.Runtime`."""
         results = self._request.infer(dict(inputs))
         # OpenVINO reuses its output buffers in the next run.
-        return {name: np.array(results[port]) for name, port in self._outputs.items()}
+        return {name: np.array(results[port]) for name, port in self._ports.items()}
 
 
 def _name(port: Any, expected: Mapping[str, Tensor]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saom_ros.bundle import BundleConfig
 from saom_ros.errors import BundleError
-from saom_ros.runtimes.base import Tensor, check_arrays, check_graph
+from saom_ros.runtimes.base import Tensor, check_arrays, check_graph, whole_graph
 from saom_ros.runtimes.cuda import GpuSession
 
 _DTYPES = {"UINT8": "uint8", "FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64"}
@@ -43,7 +43,7 @@ class TensorRt:
         given = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         self._inputs = {name: tensors[name] for name in given}
         self._outputs = {name: tensor for name, tensor in tensors.items() if name not in given}
-        check_graph(path, config, self._inputs, self._outputs)
+        check_graph(path, whole_graph(config), self._inputs, self._outputs)
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise BundleError(f"{path}: no memory on the GPU to run this engine; close other programs")

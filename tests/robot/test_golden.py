@@ -76,6 +76,12 @@ def test_iou_of_masks():
     assert mask_iou(np.stack([full, half]), np.stack([half, 0 * half])).tolist() == [[0.5, 0.0], [1.0, 0.0]]
 
 
+def test_no_mask_has_no_iou():
+    masks = np.zeros((2, 3, 4), np.uint8)
+    assert mask_iou(masks, masks[:0]).shape == (2, 0)
+    assert mask_iou(masks[:0], masks).shape == (0, 2)
+
+
 def replace_array(bundle, name, content):
     """Write another golden.npz in which one array's file has that content."""
     with zipfile.ZipFile(bundle / "golden.npz") as archive:

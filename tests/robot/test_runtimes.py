@@ -130,12 +130,10 @@ def test_outputs_of_the_wrong_shape_are_told_from_good_ones():
 def test_onnx_runtime_and_openvino_give_the_same_label_map_in_single_precision():
     """The tolerance of all runtimes in fp32: scores within 1e-3, 99.9 % equal pixels."""
     pytest.importorskip("openvino")
-    from saom_ros.runtimes.openvino import OpenVino
-
     config = load_config(DEFAULT_BUNDLE)
     rgb = load_golden(DEFAULT_BUNDLE, config)[0]["image"][0]
     reference = Segmenter(config, runtimes.create(DEFAULT_BUNDLE, config, "onnxruntime"))(rgb)
-    found = Segmenter(config, OpenVino(DEFAULT_BUNDLE, config, precision="f32"))(rgb)
+    found = Segmenter(config, runtimes.open_openvino(DEFAULT_BUNDLE, config, precision="f32"))(rgb)
     assert len(reference.ids) > 5
     assert (reference.label_map == found.label_map).mean() >= 0.999
     assert np.allclose(reference.scores, found.scores, atol=1e-3)

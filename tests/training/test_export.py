@@ -37,7 +37,7 @@ def write_checkpoint(folder, family, **config):
     torch.manual_seed(1)
     model = build_model(family, SHAPES[family])
     with torch.no_grad():
-        model.objectness_head[-1].weight.mul_(20)
+        [layer for layer in model.objectness_head if hasattr(layer, "weight")][-1].weight.mul_(20)
         if family != "small":
             model.sam.mask_decoder.iou_prediction_head.layers[-1].bias.fill_(0.6)
             model.sam.mask_decoder.output_hypernetworks_mlps[0].layers[-1].weight.mul_(30)
@@ -154,6 +154,25 @@ def test_a_pair_without_an_instance_is_not_golden(sam_small):
     inputs, outputs = export.golden_pair(module, export.replace(config, thresholds=strict), picture())
     assert (outputs["scores"] > 0).any()
     assert inputs["overlap_threshold"] == 0.5
+
+
+def test_a_picture_in_which_nothing_is_found_is_refused(tmp_path):
+    module, config = everything_mode(write_checkpoint(tmp_path, "sam_small"), max_prompts=8)
+    with torch.no_grad():
+        read_out = module.model.sam.mask_decoder.output_hypernetworks_mlps[0].layers[-1]
+        read_out.weight.zero_()
+        read_out.bias.zero_()
+    with pytest.raises(
+        SaomError, match=r"the model finds nothing in the picture, .* give --image a picture with objects"
+    ):
+        write_bundle(module, config, tmp_path / "bundle", picture(), "# toy\n")
+
+
+@pytest.mark.parametrize("check", [check_parity, check_half_parity])
+def test_a_comparison_without_a_mask_is_no_parity(check):
+    nothing = {"scores": np.zeros(2, np.float32), "masks": np.zeros((2, 4, 4), np.uint8)}
+    with pytest.raises(SaomError, match="nothing to compare runtimes by"):
+        check(nothing, nothing)
 
 
 def test_other_half_masks_are_refused():

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
-from training.sam.model import PromptableModel, cell_index
+from training.sam.model import Features, PromptableModel, cell_index
 
 INPUT_NAMES = ("image", "points", "score_threshold", "objectness_threshold", "overlap_threshold")
 OUTPUT_NAMES = ("masks", "scores", "boxes", "class_ids")
@@ -69,10 +69,33 @@ class EverythingMode(nn.Module):
         """
         # TensorRT takes uint8 as an input only when nothing but a cast reads it.
         features = self.model.encode(image.float().permute(0, 3, 1, 2))
-        asked, rank = self._pick_prompts(self.model.objectness(features), points, objectness_threshold)
-        decoded = self.model.decode(features, asked[None])
+        asked, rank = self._pick_prompts(self.rank(features, points), points, objectness_threshold)
+        probabilities, scores, classes = self.answer(features, asked)
+        scores = scores * (rank > objectness_threshold)
+        return self.select(probabilities, scores, classes, score_threshold, overlap_threshold)
+
+    def rank(self, features: Features, points: Tensor) -> Tensor:
+        """How much each of the grid's points (P, 2) is worth asking, float32 (P,); see ``prompt_rank``."""
+        objectness = self.model.objectness(features)
+        return prompt_rank(objectness, points[None], self.grid_rows, self.grid_cols, self.model.objectness_stride)[0]
+
+    def answer(self, features: Features, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask points (N, 2): mask probabilities float32 (N, h/4, w/4), scores float32 (N,), class ids int32 (N,)."""
+        decoded = self.model.decode(features, points[None])
         probabilities = decoded.masks[0].float().sigmoid()  # areas of cells are beyond what fp16 counts exactly
-        scores = self._score(probabilities, decoded.scores[0].float().sigmoid()) * (rank > objectness_threshold)
+        scores = self._score(probabilities, decoded.scores[0].float().sigmoid())
+        classes = torch.full_like(scores, -1) if decoded.classes is None else class_ids(decoded.classes[0])
+        return probabilities, scores, classes.to(torch.int32)
+
+    def select(
+        self,
+        probabilities: Tensor,
+        scores: Tensor,
+        classes: Tensor,
+        score_threshold: Tensor,
+        overlap_threshold: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The outputs from what ``answer`` gave for ``max_prompts`` points: duplicates suppressed, the best kept."""
         scores, order = scores.topk(self.max_prompts)
         probabilities = probabilities[order]
         scores = scores * self._suppression(probabilities, overlap_threshold)
@@ -80,14 +103,10 @@ class EverythingMode(nn.Module):
         scores = torch.where(scores >= score_threshold, scores, torch.zeros_like(scores))
         probabilities = probabilities[best]
         masks = (probabilities * 255).round().to(torch.uint8)
-        classes = (
-            class_ids(decoded.classes[0][order][best]) if decoded.classes is not None else torch.full_like(best, -1)
-        )
-        return masks, scores, self._boxes(probabilities), classes.to(torch.int32)
+        return masks, scores, self._boxes(probabilities), classes[order][best]
 
-    def _pick_prompts(self, objectness: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
-        """The K points of highest objectness (K, 2), peaks first, and their rank (K,); invalid points rank -1."""
-        rank = prompt_rank(objectness, points[None], self.grid_rows, self.grid_cols, self.model.objectness_stride)[0]
+    def _pick_prompts(self, rank: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """The K points of highest rank (K, 2), best first, and their rank (K,); invalid points rank -1."""
         rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)

@@ -1,4 +1,4 @@
-"""Everything mode as an ONNX file, or its encoder and decoder apart.
+"""Everything mode as an ONNX file, or as three: encoder, decoder and selection apart.
 
 Traced with static shapes in evaluation mode, weights beside the graph where they are many, and checked.
 """
@@ -12,11 +12,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from saom_ros.bundle import DECODER_NAME, ENCODER_NAME, SELECTION_NAME
 from saom_ros.errors import SaomError
+from saom_ros.runtimes.split import ANSWER_NAMES, CHUNK
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
-from training.sam.model import PromptableModel
-from training.sam.separate import PROMPT_CHUNK
-from training.sam.split import DECODER_OUTPUTS, FEATURE_NAMES, DecoderGraph, EncoderGraph
+from training.sam.split import DecoderGraph, EncoderGraph, SelectionGraph
 
 OPSET = 17
 DATA_SUFFIX = ".data"
@@ -30,29 +30,40 @@ def export_onnx(module: EverythingMode, path: Path) -> None:
 
     Raises SaomError where ONNX's checker refuses the graph.
     """
-    points, threshold = torch.zeros(module.grid_rows * module.grid_cols, 2), torch.full((1,), 0.5)
-    image = torch.zeros(1, module.height, module.width, 3, dtype=torch.uint8)
-    inputs = dict(zip(INPUT_NAMES, (image, points, *[threshold] * 3), strict=True))
+    threshold = torch.full((1,), 0.5)
+    inputs = dict(zip(INPUT_NAMES, (*_image_and_points(module), *[threshold] * 3), strict=True))
     _write(module, inputs, OUTPUT_NAMES, path)
 
 
-def export_split(model: PromptableModel, height: int, width: int, encoder: Path, decoder: Path) -> None:
-    """Write ``EncoderGraph`` for images of ``height`` x ``width`` px and ``DecoderGraph`` for 64 points; as
-    ``export_onnx``.
+def export_split(module: EverythingMode, folder: Path) -> None:
+    """Write the three graphs of ``training.sam.split`` into ``folder``, each as ``export_onnx`` writes one.
+
+    Raises SaomError for a model that decodes its points jointly: its features are more than an embedding.
     """
-    image, points = torch.zeros(1, height, width, 3, dtype=torch.uint8), torch.zeros(PROMPT_CHUNK, 2)
-    graph = EncoderGraph(model).eval()
+    if module.model.decoding != "separate":
+        raise SaomError(f"family {module.model.family!r} decodes all points in one graph; export without --split")
+    encoder, decoder = EncoderGraph(module).eval(), DecoderGraph(module).eval()
+    image, points = _image_and_points(module)
     with torch.no_grad():
-        *features, _ = graph(image)
-    inputs = dict(zip(FEATURE_NAMES, features, strict=False))
-    _write(graph, {"image": image}, (*inputs, "objectness"), encoder)
-    _write(DecoderGraph(model), {**inputs, "points": points}, DECODER_OUTPUTS, decoder)
+        embedding, _ = encoder(image, points)
+        asked = {"embedding": embedding, "points": torch.zeros(CHUNK, 2)}
+        answers = zip(ANSWER_NAMES, decoder(*asked.values()), strict=True)
+    answered = {name: answer.new_zeros(module.max_prompts, *answer.shape[1:]) for name, answer in answers}
+    thresholds = {name: torch.full((1,), 0.5) for name in ("score_threshold", "overlap_threshold")}
+    _write(encoder, {"image": image, "points": points}, ("embedding", "rank"), folder / ENCODER_NAME)
+    _write(decoder, asked, ANSWER_NAMES, folder / DECODER_NAME)
+    _write(SelectionGraph(module), {**answered, **thresholds}, OUTPUT_NAMES, folder / SELECTION_NAME)
+
+
+def _image_and_points(module: EverythingMode) -> tuple[Tensor, Tensor]:
+    """Examples of these inputs."""
+    image = torch.zeros(1, module.height, module.width, 3, dtype=torch.uint8)
+    return image, torch.zeros(module.grid_rows * module.grid_cols, 2)
 
 
 def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
     """Trace ``module`` over example ``inputs``, by name, and check the file."""
     module.eval()  # the tracer would put it, and the model within, back into training afterwards
-    apart = sum(tensor.nbytes for tensor in module.state_dict().values()) > WEIGHTS_APART
     traced = path.with_name(path.name + ".traced")  # a folder: PyTorch writes large weights one file each
     traced.mkdir()
     with warnings.catch_warnings(), torch.no_grad():
@@ -66,7 +77,7 @@ def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
             opset_version=OPSET,
             dynamo=False,
         )
-    if apart:
+    if sum(part.stat().st_size for part in traced.iterdir()) > WEIGHTS_APART:
         graph = onnx.load(traced / path.name)
         location = path.name + DATA_SUFFIX
         onnx.save_model(graph, path, save_as_external_data=True, all_tensors_to_one_file=True, location=location)
