@@ -33,6 +33,7 @@ from saom_ros.nodes.parameters import SegmentParameters
 from saom_ros.nodes.point_clouds import fill_cloud
 from saom_ros.nodes.sources import PICTURE_RATE, SAMPLE
 from saom_ros.overlay import draw_overlay
+from saom_ros.runtime_parity import half_graph, parity_rows
 from saom_ros.runtimes.base import Runtime, graph_outputs
 from saom_ros.segmenter import Segmenter
 from saom_ros.tracker import Tracker
@@ -69,6 +70,7 @@ def rows(quick: bool, bundle: Path | None = None) -> list[Row]:
     found = machine_rows()
     found += [Row(AREA, f"{config.name}, {name}, runs", runtime.note) for name, runtime in opened.items()]
     found += runtime_rows(config, opened, pictures(frames, *SIZES[0]))
+    found += parity_rows(AREA, config, opened | half_graph(folder, config), pictures(QUICK_FRAMES, *SIZES[0]))
     fastest = Segmenter.load(folder)
     for width, height in SIZES:
         shown = pictures(frames, width, height)
