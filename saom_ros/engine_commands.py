@@ -38,6 +38,8 @@ def build(arguments: argparse.Namespace) -> int:
     """
     folder = bundle_folder(arguments.model)
     config, cache = load_config(folder), engines.EngineCache(arguments.cache)
+    if config.split:
+        raise SaomError(f"{folder}: {engines.ONE_GRAPH_ONLY}; ONNX Runtime and OpenVINO run it")
     try:
         device = engines.find_device()
     except Unavailable as error:

@@ -33,6 +33,7 @@ HALF_GRAPH_NAME = "model.fp16.onnx"
 MAX_RECORD_BYTES = 1 << 16
 MAX_ENGINE_BYTES = 1 << 33
 
+ONE_GRAPH_ONLY = "engines are built of models in one graph only, this one has encoder and decoder apart"
 NOT_BUILT = "no engine for this model on this GPU yet (saom engine build)"
 
 
@@ -85,7 +86,12 @@ def find_device() -> Device:
 
 
 def ladder(config: BundleConfig, device: Device) -> list[Rung]:
-    """The precisions to try, fastest first. TensorRT types networks strongly from 10 on, and 11 knows nothing else."""
+    """The precisions to try, fastest first; none for a bundle whose encoder and decoder are apart.
+
+    TensorRT types networks strongly from 10 on, and 11 knows nothing else.
+    """
+    if config.split:
+        return []
     strong, rungs = device.release >= (10, 0), []
     if strong and HALF_GRAPH_NAME in config.files:
         rungs.append(Rung("strong fp16", HALF_GRAPH_NAME, typed=True, half=False))
@@ -263,6 +269,8 @@ def open_engine(folder: Path, config: BundleConfig, cache_folder: Path | None = 
 
     Raises `Unavailable` where TensorRT, a GPU or a good engine is missing; an engine that TensorRT refuses is dropped.
     """
+    if config.split:
+        raise Unavailable(ONE_GRAPH_ONLY)
     device, cache = find_device(), EngineCache(cache_folder)
     try:
         found = search(cache, config, device)

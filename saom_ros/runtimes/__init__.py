@@ -94,8 +94,6 @@ def open_openvino(folder: Path, config: BundleConfig, threads: int = 0, precisio
 
 def _tensorrt(folder: Path, config: BundleConfig, cache: Path | None) -> Runtime:
     _require(TENSORRT)
-    if config.split:
-        raise Unavailable("engines are built of models in one graph only")
     from saom_ros import engines  # imports this package
 
     return engines.open_engine(folder, config, cache)

@@ -11,8 +11,8 @@ from golden_bundle import engine_of, write_golden_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from saom_ros import cli, engines, runtimes
-from saom_ros.bundle import load_config
+from saom_ros import cli, engine_commands, engines, runtimes
+from saom_ros.bundle import SPLIT_NAMES, load_config
 from saom_ros.engines import Device, EngineCache, EngineKey, ladder, open_engine, search
 from saom_ros.errors import SaomError
 from saom_ros.runtimes import cuda
@@ -79,6 +79,16 @@ def test_precisions_are_tried_from_the_fastest_to_the_safest(config, version, ha
         assert rung.graph == ("model.fp16.onnx" if rung.precision == "strong fp16" else "model.onnx")
         assert rung.half == (rung.precision == "weak fp16")
         assert rung.typed == (not version.startswith("8") and not rung.half)
+
+
+def test_no_engine_is_built_of_graphs_apart(bundle, config, cache, machine, monkeypatch, capsys):
+    split = dataclasses.replace(config, files=dict.fromkeys(SPLIT_NAMES, "0" * 64))
+    assert ladder(split, DEVICE) == []
+    with pytest.raises(Unavailable, match="engines are built of models in one graph only"):
+        open_engine(bundle, split, cache.folder)
+    monkeypatch.setattr(engine_commands, "load_config", lambda folder: split)
+    assert cli.main(["engine", "build", "--model", str(bundle), "--cache", str(cache.folder)]) == 2
+    assert "one graph only, this one has encoder and decoder apart; ONNX Runtime" in capsys.readouterr().err
 
 
 def test_what_was_stored_comes_back(cache, config):
