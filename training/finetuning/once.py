@@ -3,7 +3,6 @@
 Its folder holds `config.yaml` with everything that was set, `last.ckpt`, the logs, and in the end the file `trained`.
 """
 
-import argparse
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ import yaml
 
 from saom_ros.errors import SaomError
 from saom_ros.image_files import write_atomically
-from training.finetuning import verb as finetune
 from training.finetuning.config import FinetuneConfig, load_config, plain
+from training.run_verb import run_verb
 
 
 def changed_config(base: Path, changes: Mapping[str, Any]) -> FinetuneConfig:
@@ -62,7 +61,8 @@ def train_once(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(settings, wanted.encode())
     if not is_trained(folder):
-        arguments = {"data": data and str(data), "validation": validation and str(validation)}
-        finetune.main(argparse.Namespace(config=settings, init=start, out=folder, **arguments))
+        given = {"--init": start, "--data": data, "--validation": validation}
+        options = [text for option, path in given.items() if path for text in (option, path)]
+        run_verb("finetune", "--config", settings, *options, "--out", folder)
         (folder / "trained").touch()
     return checkpoint_of(folder)

@@ -24,8 +24,8 @@ def model_card(recipe: Recipe, config: FinetuneConfig, record: Record, notes: st
     """Markdown of the card, once everything before the export is done; `notes` stand as they are after the figures."""
     scored = record.stages["evaluate"].figures
     sections = [
-        Section("How it was made", (_LEAD,), [["", ""], *_facts(recipe, config, record)]),
-        Section("Figures on unseen rooms", _basis(scored["test"]), _figures(scored["test"]["systems"])),
+        Section("How it was made", (_LEAD, "\n".join(_facts(recipe, config, record)))),
+        Section("Figures on unseen rooms", _basis(recipe, scored["test"]), _figures(scored["test"]["systems"])),
         Section("Classes that training never showed", (), _groups(scored["test"]["systems"])),
         _photographs(scored.get("photos")),
     ]
@@ -33,24 +33,25 @@ def model_card(recipe: Recipe, config: FinetuneConfig, record: Record, notes: st
     return "\n".join([page, *([f"{notes.strip()}\n"] if notes else []), _USE])
 
 
-def _facts(recipe: Recipe, config: FinetuneConfig, record: Record) -> list[list[str]]:
+def _facts(recipe: Recipe, config: FinetuneConfig, record: Record) -> list[str]:
+    """A list in Markdown."""
     trained, scored = record.stages["finetune"].figures, record.stages["evaluate"].figures
-    last = config.stages[-1]
     sizes = ", ".join(f"{stage.images} at {stage.width}x{stage.height}" for stage in config.stages)
     thresholds = ", ".join(f"{name} {value:g}" for name, value in scored["thresholds"].items())
-    return [
-        ["family", f"{config.family}, {trained['parameters'] / 1e6:.1f} million parameters, trained last at "
-         f"{last.width}x{last.height} px"],
-        ["data", _data(recipe)],
-        ["training", f"{trained['images_seen']} images seen ({sizes}), seed {config.seed}, learning rate "
-         f"{config.learning_rate:g}; all settings stand in `model.yaml`"],
-        ["compute", f"{_time(record.stages['simulate'])} to simulate, {_time(record.stages['finetune'])} to train, on "
-         f"{record.about['machine']}"],
-        ["thresholds", f"{thresholds}; chosen on {recipe.evaluate.threshold_frames} simulated validation frames"],
-        ["code", trained["version"]],
-        ["made by", f"`{record.about['command']}`"],
-        ["licence", "Apache-2.0"],
-    ]  # fmt: skip
+    compute = ", ".join(
+        f"to {verb} {_time(record.stages[stage])}" for stage, verb in (("simulate", "simulate"), ("finetune", "train"))
+    )
+    facts = {
+        "family": f"{config.family}, {trained['parameters'] / 1e6:.1f} million parameters",
+        "data": f"{_data(recipe)}; no real image",
+        "training": f"{trained['images_seen']} images seen (of {sizes}), seed {config.seed}, learning rate "
+        f"{config.learning_rate:g}; `model.yaml` holds all settings",
+        "compute": f"{compute}, on {record.about['machine']}",
+        "thresholds": f"{thresholds}; chosen on {recipe.evaluate.threshold_frames} simulated validation frames",
+        "made by": f"`{record.about['made_by']}`, saom_ros {trained['version']}",
+        "licence": "Apache-2.0",
+    }
+    return [f"- {name}: {fact}" for name, fact in facts.items()]
 
 
 def _data(recipe: Recipe) -> str:
@@ -58,22 +59,28 @@ def _data(recipe: Recipe) -> str:
     splits = ", ".join(
         f"{wanted.frames} {split} (seed {wanted.seed})" for split in SPLITS for wanted in [getattr(s, split)]
     )
-    return f"frames of the simulator {s.simulator}, {s.width}x{s.height} px: {splits}; no real image"
+    return f"frames of the simulator {s.simulator}, {s.width}x{s.height} px: {splits}"
 
 
 def _time(stage: StageRecord) -> str:
     """Seconds of a stage in words that do not differ from run to run more than they must."""
     minutes = round(stage.seconds / 60)
-    text = f"{minutes} minutes" if minutes > 1 else "a minute or less"
-    return f"more than {text}" if stage.killed_runs else text
+    text = f"{minutes} minutes" if minutes > 1 else "about a minute"
+    return f"{text} and what a killed run took" if stage.killed_runs else text
 
 
-def _basis(scored: Mapping[str, Any]) -> tuple[str, ...]:
+def _basis(recipe: Recipe, scored: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the figures rest on, and how anyone can make them again."""
+    s = recipe.simulate
+    collect = (
+        f"python -m training collect --simulator {s.simulator} --split test --frames {s.test.frames} --seed "
+        f"{s.test.seed} --width {s.width} --height {s.height} --frames-per-shard {s.frames_per_shard} --out SHARDS"
+    )
     count = next(iter(scored["systems"].values()))["counts"]
     return (
         f"{count['frames']} frames of the test split with {count['objects']} objects that count; none was trained on, "
         "and nothing was chosen on them. The baseline's parameters were tuned on validation frames.",
-        "The command: `python -m training evaluate --model BUNDLE --data SHARDS`, on frames collected as above.",
+        f"Anyone can make them again: `{collect}`, then `python -m training evaluate --model BUNDLE --data SHARDS`.",
     )
 
 

@@ -6,11 +6,7 @@ command before it runs it: whatever a recipe makes can be made by hand.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import json
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +24,7 @@ from training.finetuning.once import checkpoint_of, is_trained, train_once
 from training.recipe.card import model_card
 from training.recipe.record import Record
 from training.recipe.settings import Recipe, SplitFrames
+from training.run_verb import run_verb
 from training.sam.checkpoint import load_checkpoint
 from training.simulators.base import SPLITS
 
@@ -113,7 +110,6 @@ def simulate(run: Run) -> dict[str, Any]:
 
 def finetune(run: Run) -> dict[str, Any]:
     """Train, or go on training."""
-    print(f"training in {run.training} by {run.training / 'config.yaml'}")
     train_once(run.training, run.config, data=run.data("train"), validation=run.data("val"))
     model, described = load_checkpoint(checkpoint_of(run.training))
     return {
@@ -234,32 +230,6 @@ def frames_of(folder: Path) -> dict[str, Any]:
         "collection": json.loads(collection.read_text()) if collection.exists() else None,
         "shards": {shard.name: shard.stat().st_size for shard in list_shards(folder)},
     }
-
-
-def run_verb(verb: str, *options: object) -> None:
-    """Run a verb in this process as its command line does.
-
-    Raises:
-        SaomError: the verb did not come to its end.
-        KeyboardInterrupt: it was interrupted.
-    """
-    from training.__main__ import VERBS  # the verbs are one another's siblings
-
-    argv = [str(option) for option in options]
-    command = ["python", "-m", "training", verb, *argv]
-    print("$", shlex.join(command), flush=True)
-    module = importlib.import_module(VERBS[verb][0])
-    parser = argparse.ArgumentParser(prog=shlex.join(command[:4]))
-    module.add_arguments(parser)
-    ours, sys.argv = sys.argv, [sys.argv[0], verb, *argv]  # reports quote their command from it
-    try:
-        status = module.main(parser.parse_args(argv))
-    finally:
-        sys.argv = ours
-    if status == 130:
-        raise KeyboardInterrupt
-    if status:
-        raise SaomError(f"{verb} ended with status {status}; see its message above")
 
 
 def _export_options(run: Run) -> list[object]:

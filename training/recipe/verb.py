@@ -17,7 +17,6 @@ import os
 import platform
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -65,7 +64,8 @@ def main(args: argparse.Namespace) -> int:
         check_begun(run)
         names = [stage.name for stage in STAGES]
         stages = STAGES[: names.index(args.until) + 1 if args.until else None]
-        run.record.tell({**about(run), "predicted": predictions(run, stages)})
+        made_by = ["python", "-m", "training", "recipe", Path(args.name).name, *["--quick"] * args.quick]
+        run.record.tell({**about(run), "made_by": shlex.join(made_by), "predicted": predictions(run, stages)})
         for stage in stages:
             make(run, stage)
     print(f"\n{closing_table(run)}\n\nrecord: {run.record.path}")
@@ -78,7 +78,6 @@ def about(run: Run) -> dict[str, object]:
     cores = f"{len(os.sched_getaffinity(0))} CPU cores"
     return {
         "recipe": asdict(run.recipe),
-        "command": shlex.join(["python", "-m", "training", "recipe", *sys.argv[2:]]),
         "machine": f"{gpu} and {cores}" if gpu else cores,
         "platform": platform.platform(),
         "code": code_version(),
