@@ -92,10 +92,16 @@ def timm_backbone(name: str, channels: tuple[int, ...]) -> nn.Module:
     """A timm model that gives features at strides 4, 8, 16 and 32, with random weights.
 
     ``channels`` are the widths of its four stages; empty for the model's own. Raises SaomError where timm has no such
-    model.
+    model, or it has other strides.
     """
     widths = {"channels": channels} if channels else {}
     try:
-        return timm.create_model(name, features_only=True, out_indices=(1, 2, 3, 4), **widths)
-    except (RuntimeError, TypeError, ValueError) as error:
+        try:
+            model = timm.create_model(name, features_only=True, out_indices=(1, 2, 3, 4), **widths)
+        except IndexError:  # its stem has stride 4, so that it counts four levels, not five
+            model = timm.create_model(name, features_only=True, out_indices=(0, 1, 2, 3), **widths)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise SaomError(f"encoder {name!r} with channels {list(channels)}: timm says {error}") from error
+    if (strides := model.feature_info.reduction()) != [4, 8, 16, 32]:
+        raise SaomError(f"encoder {name!r} gives features at strides {strides}; it must be 4, 8, 16 and 32")
+    return model
