@@ -14,7 +14,7 @@ VERBS = {
     "finetune": ("training.finetuning.verb", "train a model on shards"),
     "evaluate": ("training.evaluation.verb", "score a model on annotated frames, beside a classical baseline"),
     "recipe": ("training.recipe.verb", "from nothing to a model bundle: simulate, finetune, evaluate, export"),
-    "experiment": ("training.experiment.verb", "prove SAOM's claim: a base like SAM, SAOM, and arms against it"),
+    "experiment": ("training.experiment.verb", "compare arms that differ in one thing: SAOM's claim, the architecture"),
     "track": ("training.tracking.verb", "measure how well ids last along camera paths, beside a box tracker"),
     "benchmark": ("training.benchmarking.verb", "measure speed and memory, beside SAM's own mask generator"),
     "export": ("training.export", "turn a checkpoint into a model bundle for robots"),

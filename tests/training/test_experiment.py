@@ -1,17 +1,23 @@
-"""The experiment on SAOM's claim: its arms, its report, and a run of seconds over the whole of it."""
+"""The experiments: their arms, their report, and runs of seconds over the whole of them."""
 
 from dataclasses import asdict, replace
 
 import pytest
+import striped_simulator
+import torch
 
 from saom_ros.errors import SaomError
 from training.__main__ import main
+from training.collecting.verb import SIMULATORS
 from training.evaluation.frames import FrameSet
 from training.experiment import report
-from training.experiment.arms import ARMS, chosen_arms
-from training.experiment.run import Setting, frames_of, read_scores
+from training.experiment.arms import ARCHITECTURE, CLAIM
+from training.experiment.compute import run_flops
+from training.experiment.run import Setting, frames_of, read_scores, run_config
 from training.finetuning.config import load_config
+from training.recipe.record import differences
 from training.reports.json_files import write_json
+from training.sam.registry import build_model
 
 CHANGED = {
     "random_point": ("saom", {"assignment", "extra"}),
@@ -35,28 +41,80 @@ def test_an_arm_differs_from_another_in_what_it_is_named_for_only(name):
 
 
 def settings(name):
-    config = asdict(load_config(ARMS[name].config))
+    config = asdict(load_config(CLAIM.config(CLAIM.arms[name])))
     return config | config.pop("prompts")
 
 
 def test_all_arms_that_start_from_the_base_see_equally_many_images():
-    images = {sum(stage.images for stage in load_config(arm.config).stages) for arm in ARMS.values() if arm.start}
+    images = {
+        sum(stage.images for stage in load_config(CLAIM.config(arm)).stages) for arm in CLAIM.arms.values() if arm.start
+    }
     assert len(images) == 1
 
 
 def test_joint_decoding_sees_as_many_images_as_base_and_saom_together():
-    images = {name: sum(stage.images for stage in load_config(ARMS[name].config).stages) for name in ARMS}
+    images = {
+        name: sum(stage.images for stage in load_config(CLAIM.config(arm)).stages) for name, arm in CLAIM.arms.items()
+    }
     assert images["joint"] == images["base"] + images["saom"]
 
 
 def test_an_arm_runs_after_the_one_that_it_starts_from():
-    assert [arm.name for arm in chosen_arms(["outside"])] == ["base", "outside"]
-    assert [arm.name for arm in chosen_arms(None)] == ["base", "base_longer", "saom", "random_point"]
+    assert [arm.name for arm in CLAIM.chosen(["outside"])] == ["base", "outside"]
+    assert [arm.name for arm in CLAIM.chosen(None)] == ["base", "base_longer", "saom", "random_point"]
 
 
 def test_an_unknown_arm_is_refused():
     with pytest.raises(SaomError, match="arm 'sam3' is not known; expected some of base, base_longer"):
-        chosen_arms(["sam3"])
+        CLAIM.chosen(["sam3"])
+
+
+ARCHITECTURE_CHANGES = {
+    "resnet18": {"model.encoder_channels"},
+    "regnety_008": {"model.encoder", "model.encoder_channels"},
+    "mobilenetv4": {"model.encoder", "model.encoder_channels"},
+    "repvit": {"model.encoder", "model.encoder_channels"},
+    "convnext": {"model.encoder", "model.encoder_channels"},
+    "size_128": {"stages"},
+    "size_384": {"stages"},
+    "growing": {"stages"},
+    "grid_sparse": {"grid"},
+    "decoder_narrow": {"model.embedding_dim", "model.pixel_dim"},
+    "decoder_wide": {"model.embedding_dim", "model.pixel_dim"},
+    "prompts_few": {"prompts.objects", "prompts.background", "prompts.own_peaks"},
+    "prompts_many": {"prompts.objects", "prompts.background", "prompts.own_peaks"},
+    "no_own_peaks": {"prompts.own_peaks"},
+    "no_average": {"ema_decay"},
+}
+"""What an arm on architecture changes in its base."""
+
+
+@pytest.mark.parametrize("name", sorted(set(ARCHITECTURE.arms) - {"base"}))
+def test_an_arm_on_architecture_changes_what_it_is_named_for_only(name):
+    base, arm = (asdict(load_config(ARCHITECTURE.config(ARCHITECTURE.arms[each]))) for each in ("base", name))
+    changes = {change.split(" was ")[0] for change in differences(base, arm)}
+    assert changes == {"name"} | ARCHITECTURE_CHANGES[name]
+
+
+@pytest.mark.parametrize("name", ["base", "resnet18", "regnety_008", "mobilenetv4", "repvit", "convnext"])
+def test_every_encoder_gives_the_small_model_its_features(name):
+    config = load_config(ARCHITECTURE.config(ARCHITECTURE.arms[name]))
+    features = build_model(config.family, config.model).eval().encode(torch.zeros(1, 3, 64, 96))
+    assert features.embedding.shape == (1, 128, 8, 12)
+    assert features.pixels.shape == (1, 64, 16, 24)
+
+
+def test_an_encoder_with_other_strides_is_refused():
+    with pytest.raises(SaomError, match=r"'vit_tiny_patch16_224' gives features at strides \[16, 16, 16, 16\]"):
+        build_model("small", {"encoder": "vit_tiny_patch16_224", "encoder_channels": []})
+
+
+def test_arms_on_architecture_spend_as_much_computing_as_their_base(tmp_path):
+    setting = replace(rooms(tmp_path), experiment=ARCHITECTURE, images=0.01)
+    base, small = (run_config(setting, ARCHITECTURE.arms[name], 0) for name in ("base", "size_128"))
+    assert sum(stage.images for stage in base.stages) == 480
+    assert sum(stage.images for stage in small.stages) > 3 * 480
+    assert run_flops(small) == pytest.approx(run_flops(base), rel=0.01)
 
 
 def scored(tmp_path, arm: str, seed: int, miou: float) -> None:
@@ -71,7 +129,7 @@ def scored(tmp_path, arm: str, seed: int, miou: float) -> None:
 
 
 def rooms(tmp_path, frames: int = 5) -> Setting:
-    return Setting(tmp_path, tmp_path, tmp_path, {"rooms": FrameSet("rooms", frames, lambda: iter(()))}, 1)
+    return Setting(CLAIM, tmp_path, tmp_path, tmp_path, {"rooms": FrameSet("rooms", frames, lambda: iter(()))}, 1)
 
 
 def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
@@ -90,10 +148,10 @@ def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
 
 def test_scores_on_other_frames_do_not_stand_in_the_report(tmp_path):
     scored(tmp_path, "base", 0, 40.0)
-    assert read_scores(rooms(tmp_path), ARMS["base"], 0) is not None
+    assert read_scores(rooms(tmp_path), CLAIM.arms["base"], 0) is not None
     more = replace(rooms(tmp_path), test={**rooms(tmp_path).test, "photographs": FrameSet("p", 2, lambda: iter(()))})
     for other in (rooms(tmp_path, frames=6), more):
-        assert read_scores(other, ARMS["base"], 0) is None
+        assert read_scores(other, CLAIM.arms["base"], 0) is None
     report.write_report(more, [0], "the command")
     assert "40.0" not in (tmp_path / "report.md").read_text()
 
@@ -102,7 +160,7 @@ def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsy
     out = tmp_path / "claim"
     assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 0
     page = (out / "report.md").read_text()
-    assert all(f"\n| {name}" in page for name in ARMS)
+    assert all(f"\n| {name}" in page for name in CLAIM.arms)
     assert "| saom, full grid" in page
     trained = (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns
 
@@ -114,3 +172,13 @@ def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsy
     (out / "base-seed-0" / "config.yaml").write_text("seed: 7\n")
     assert main(["experiment", "saom-claim", "--quick", "--out", str(out)]) == 2
     assert "this run was begun with other settings; give another --out" in capsys.readouterr().err
+
+
+def test_a_quick_arm_on_architecture_is_reported_beside_those_that_have_not_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(SIMULATORS, "rooms", striped_simulator.make)
+    assert main(["experiment", "architecture", "--arm", "prompts_few", "--quick", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.md").read_text()
+    lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
+    assert "not run" in lines["base"]
+    assert "not run" not in lines["prompts_few"]
+    assert "prompts_few: half as many points of each kind (" in page

@@ -233,7 +233,7 @@ def test_a_run_stops_where_it_is_told_to(tmp_path, monkeypatch):
         ({"simulate": {"train": {"seed": -1}}}, "simulate.train.seed is -1"),
         ({"simulate": {"workers": 0}}, "simulate.workers is 0"),
         ({"simulate": {"width": 16}}, "simulate.width is 16"),
-        ({"simulate": {"simulator": "unreal"}}, "simulate.simulator is 'unreal'; expected ai2thor, rooms"),
+        ({"simulate": {"simulator": "unreal"}}, "simulate.simulator is 'unreal'; expected one of ai2thor, rooms"),
         ({"simulate": {"frames": 5}}, 'can not match "frames" to any data class field'),
         ({"tea": 1}, 'can not match "tea" to any data class field'),
         ({"evaluate": {"threshold_frames": 4}}, "threshold_frames is 4, but simulate.val.frames 3"),

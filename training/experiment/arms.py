@@ -1,20 +1,19 @@
-"""The arms of the experiment on SAOM's claim: what each changes, and where it starts.
+"""The experiments and their arms: what each arm changes, where it starts, and what it is held against.
 
-Each arm is a configuration of `finetune` in `training/configs/saom_claim/`, which names only what differs from the arm
-before it. All arms see the same frames, and all that start from `base` see equally many images.
+Each arm is a configuration of `finetune` in a folder of `training/configs/`, which names only what differs from the arm
+before it. All arms of an experiment see the same frames, and either equally many images or equally much computing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from saom_ros.errors import SaomError
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "saom_claim"
-BASE = "base"
-RIVAL = "base_longer"
-"""The base after as many images as the arms that start from it: what gains are told over."""
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @dataclass(frozen=True)
@@ -24,52 +23,116 @@ class Arm:
     name: str
     question: str
     """What the arm tells, for the report."""
-    start: str | None = BASE
+    start: str | None = None
     """The arm whose weights it starts from; None = random weights."""
     usual: bool = False
     """Whether it runs without being asked for."""
     ambiguous: bool = False
     """Whether it answers with SAM's three masks, and is scored as SAM is used."""
+    full_grid: bool = False
+    """Whether it is scored over the full grid, too."""
 
-    @property
-    def config(self) -> Path:
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms that differ in one thing."""
+
+    name: str
+    """As on the command line; its configurations are in `training/configs/` under this name, with `_` for `-`."""
+    title: str
+    """Of the report."""
+    note: str
+    """What the report says about its figures."""
+    arms: Mapping[str, Arm]
+    """By name, in the order of the report."""
+    rival: str
+    """The arm that gains are told over."""
+    equal: Literal["images", "compute"] = "images"
+    """What arms that are held against each other have in common: the images that their files say, or the FLOPs of the
+    rival's training, with as many images as these allow."""
+
+    def config(self, arm: Arm) -> Path:
         """The arm's configuration of `finetune`."""
-        return CONFIGS / f"{self.name}.yaml"
+        return CONFIGS / self.name.replace("-", "_") / f"{arm.name}.yaml"
+
+    def chosen(self, names: list[str] | None) -> list[Arm]:
+        """The arms asked for, or the usual ones, after those that they start from.
+
+        Raises:
+            SaomError: a name is no arm.
+        """
+        wanted = names or [arm.name for arm in self.arms.values() if arm.usual]
+        for name in wanted:
+            if name not in self.arms:
+                raise SaomError(f"arm {name!r} is not known; expected some of {', '.join(self.arms)}")
+        needed = set(wanted) | {start for name in wanted if (start := self.arms[name].start)}
+        return [arm for arm in self.arms.values() if arm.name in needed]
 
 
-ARMS = {
-    arm.name: arm
-    for arm in (
-        Arm(BASE, "SAM: parts and wholes, three ambiguous masks", start=None, usual=True, ambiguous=True),
-        Arm(RIVAL, "the base, trained on as SAM for as many images as the arms below", usual=True, ambiguous=True),
-        Arm("saom", "SAOM: assigned and other grid points on the visible mask, frozen encoder", usual=True),
-        Arm("random_point", "random visible pixels instead of grid points", usual=True),
-        Arm("one_point", "the assigned grid point only"),
-        Arm("centre", "the deepest interior point only"),
-        Arm("outside", "the nearest grid point only, wherever it lies, as published"),
-        Arm("no_background", "no background prompts, as published"),
-        Arm("grid_16", "a grid of 16 x 16 instead of 32 x 32"),
-        Arm("grid_64", "a grid of 64 x 64 instead of 32 x 32"),
-        Arm("trained_encoder", "the encoder learns too"),
+def _by_name(*arms: Arm) -> dict[str, Arm]:
+    return {arm.name: arm for arm in arms}
+
+
+CLAIM = Experiment(
+    "saom-claim",
+    "SAOM's claim",
+    "The base is scored as SAM is used, by its automatic masks.",
+    _by_name(
+        Arm("base", "SAM: parts and wholes, three ambiguous masks", usual=True, ambiguous=True),
         Arm(
-            "joint",
-            "joint decoding: the small family, from random weights, all its images on whole objects",
-            start=None,
+            "base_longer",
+            "the base, trained on as SAM for as many images as the arms below",
+            "base",
+            usual=True,
+            ambiguous=True,
         ),
-    )
-}
-"""All arms by name, in the order of the report."""
+        Arm(
+            "saom",
+            "SAOM: assigned and other grid points on the visible mask, frozen encoder",
+            "base",
+            usual=True,
+            full_grid=True,
+        ),
+        Arm("random_point", "random visible pixels instead of grid points", "base", usual=True),
+        Arm("one_point", "the assigned grid point only", "base"),
+        Arm("centre", "the deepest interior point only", "base"),
+        Arm("outside", "the nearest grid point only, wherever it lies, as published", "base"),
+        Arm("no_background", "no background prompts, as published", "base"),
+        Arm("grid_16", "a grid of 16 x 16 instead of 32 x 32", "base"),
+        Arm("grid_64", "a grid of 64 x 64 instead of 32 x 32", "base"),
+        Arm("trained_encoder", "the encoder learns too", "base"),
+        Arm("joint", "joint decoding: the small family, from random weights, all its images on whole objects"),
+    ),
+    rival="base_longer",
+)
+"""A base trained like SAM, SAOM, and what it is held against; the rival has seen as many images as SAOM."""
 
+ARCHITECTURE = Experiment(
+    "architecture",
+    "The small model's architecture at equal compute",
+    "Every arm has spent the FLOPs of the base, forward and backward, on as many images as they allow.",
+    _by_name(
+        Arm("base", "the default model, 256 x 192 throughout", usual=True),
+        Arm("resnet18", "ResNet-18 at its full width", usual=True),
+        Arm("regnety_008", "RegNetY-800MF", usual=True),
+        Arm("mobilenetv4", "MobileNetV4-Conv-M", usual=True),
+        Arm("repvit", "RepViT-M0.9", usual=True),
+        Arm("convnext", "ConvNeXt-Atto", usual=True),
+        Arm("size_128", "inputs of 128 x 96", usual=True),
+        Arm("size_384", "inputs of 384 x 288", usual=True),
+        Arm("growing", "128 x 96 for a third of the images, then 256 x 192", usual=True),
+        Arm("grid_sparse", "a grid of one point per 16 px instead of 8 px", usual=True),
+        Arm("decoder_narrow", "embedding of 96 and pixel features of 32 channels", usual=True),
+        Arm("decoder_wide", "embedding of 192 and pixel features of 96 channels", usual=True),
+        Arm("prompts_few", "half as many points of each kind", usual=True),
+        Arm("prompts_many", "twice as many points of each kind", usual=True),
+        Arm("no_own_peaks", "no points of the model's own objectness map", usual=True),
+        Arm("no_average", "the last weights instead of their moving average", usual=True),
+    ),
+    rival="base",
+    equal="compute",
+)
+"""What the small model is made of and how it is asked, one change at a time."""
 
-def chosen_arms(names: list[str] | None) -> list[Arm]:
-    """The arms asked for, or the usual ones, after those that they start from.
-
-    Raises:
-        SaomError: a name is no arm.
-    """
-    wanted = names or [arm.name for arm in ARMS.values() if arm.usual]
-    for name in wanted:
-        if name not in ARMS:
-            raise SaomError(f"arm {name!r} is not known; expected some of {', '.join(ARMS)}")
-    needed = set(wanted) | {start for name in wanted if (start := ARMS[name].start)}
-    return [arm for arm in ARMS.values() if arm.name in needed]
+EXPERIMENTS = {experiment.name: experiment for experiment in (CLAIM, ARCHITECTURE)}
+"""All experiments by name."""

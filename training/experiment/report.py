@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saom_ros.image_files import write_atomically
-from training.experiment.arms import ARMS, RIVAL
+from training.experiment.arms import Arm, Experiment
 from training.experiment.run import Setting, read_scores, run_folder
 from training.reports.charts import lines_chart
 from training.reports.json_files import write_json
@@ -41,65 +41,73 @@ def write_report(setting: Setting, seeds: Sequence[int], command: str) -> None:
     """Write `report.json`, `report.md` and `report.html` from what has been scored so far."""
     found = {
         (arm.name, seed): scores
-        for arm in ARMS.values()
+        for arm in setting.experiment.arms.values()
         for seed in seeds
         if (scores := read_scores(setting, arm, seed)) is not None
     }
+    experiment = setting.experiment
     sections = [
-        *(_figures(name, found, seeds) for name in setting.test),
-        *(_gain(name, found, seeds) for name in setting.test),
-        _classes(next(iter(setting.test)), found, seeds),
+        *(_figures(experiment, name, found, seeds) for name in setting.test),
+        *(_gain(experiment, name, found, seeds) for name in setting.test),
+        _classes(experiment, next(iter(setting.test)), found, seeds),
         _curves(setting, seeds),
         Section("Made by", (f"`{command}`",)),
     ]
     write_json(setting.out / "report.json", {"command": command, "runs": list(found.values())})
-    title = "SAOM's claim"
-    write_atomically(setting.out / "report.md", markdown_page(title, sections).encode())
-    write_atomically(setting.out / "report.html", html_page(title, sections).encode())
+    write_atomically(setting.out / "report.md", markdown_page(experiment.title, sections).encode())
+    write_atomically(setting.out / "report.html", html_page(experiment.title, sections).encode())
 
 
 Found = Mapping[tuple[str, int], Mapping[str, Any]]
 """Scores by arm and seed."""
 
 
-def _figures(data: str, found: Found, seeds: Sequence[int]) -> Section:
+def _figures(experiment: Experiment, data: str, found: Found, seeds: Sequence[int]) -> Section:
     header = ["%", *(label for label, _ in COLUMNS)]
     rows = []
-    for arm in ARMS.values():
+    for arm in experiment.arms.values():
         runs = [found[arm.name, seed]["scores"][data] for seed in seeds if (arm.name, seed) in found]
         if not runs:
             rows.append([arm.name, "not run", *[""] * (len(COLUMNS) - 1)])
         for system in runs[0] if runs else ():
             rows.append([system, *(spread([run[system]["figures"][key] for run in runs]) for _, key in COLUMNS)])
-    questions = tuple(f"{arm.name}: {arm.question}." for arm in ARMS.values())
-    note = "Means over seeds, with the half range behind +-. The base is scored as SAM is used, by its automatic masks."
+    questions = tuple(f"{arm.name}: {arm.question}{_images(arm, found)}." for arm in experiment.arms.values())
+    note = f"Means over seeds, with the half range behind +-. {experiment.note}"
     return Section(data, (note, *questions), [header, *rows])
 
 
-def _gain(data: str, found: Found, seeds: Sequence[int]) -> Section:
-    """What the paper claims: mIoU and mAcc over the base at equal images, in points and relative, by seed."""
-    rows = []
-    for name in (arm.name for arm in ARMS.values() if not arm.ambiguous):
+def _images(arm: Arm, found: Found) -> str:
+    """How many images the arm has seen, where it has run."""
+    seen = {run["images"] for (name, _), run in found.items() if name == arm.name and "images" in run}
+    return f" ({max(seen)} images)" if seen else ""
+
+
+def _gain(experiment: Experiment, data: str, found: Found, seeds: Sequence[int]) -> Section:
+    """What the paper claims: mIoU and mAcc over the rival, in points and relative, by seed."""
+    rows, rival = [], experiment.rival
+    for name in (arm.name for arm in experiment.arms.values() if not arm.ambiguous and arm.name != rival):
         for label, key in COLUMNS[:2]:
             points, relative = [], []
             for seed in seeds:
-                if (name, seed) not in found or (RIVAL, seed) not in found:
+                if (name, seed) not in found or (rival, seed) not in found:
                     continue
                 of_arm = found[name, seed]["scores"][data][name]["figures"][key]
-                of_base = found[RIVAL, seed]["scores"][data][RIVAL]["figures"][key]
+                of_base = found[rival, seed]["scores"][data][rival]["figures"][key]
                 if of_arm is None or not of_base:
                     continue
                 points.append(of_arm - of_base)
                 relative.append(100 * (of_arm / of_base - 1))
             if points:
                 rows.append([f"{name}, {label}", spread(points), spread(relative)])
-    return Section(f"Gain over {RIVAL}: {data}", (), [["", "points", "relative, %"], *rows] if rows else ())
+    return Section(f"Gain over {rival}: {data}", (), [["", "points", "relative, %"], *rows] if rows else ())
 
 
-def _classes(data: str, found: Found, seeds: Sequence[int]) -> Section:
+def _classes(experiment: Experiment, data: str, found: Found, seeds: Sequence[int]) -> Section:
     """GT-prompted figures of sets of classes, and of each class."""
     columns = {
-        arm: runs for arm in ARMS if (runs := [found[arm, s]["scores"][data][arm] for s in seeds if (arm, s) in found])
+        arm: runs
+        for arm in experiment.arms
+        if (runs := [found[arm, s]["scores"][data][arm] for s in seeds if (arm, s) in found])
     }
     if not columns:
         return Section("By class")
@@ -120,7 +128,7 @@ def _classes(data: str, found: Found, seeds: Sequence[int]) -> Section:
 def _curves(setting: Setting, seeds: Sequence[int]) -> Section:
     curves = {
         f"{arm.name}, seed {seed}": points
-        for arm in ARMS.values()
+        for arm in setting.experiment.arms.values()
         for seed in seeds
         if (points := learning_curve(run_folder(setting, arm, seed)))
     }

@@ -6,28 +6,25 @@ Everything of a run lies in its folder `OUT/ARM-seed-S`: `config.yaml` as it was
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from saom_ros.errors import SaomError
 from training.evaluation.choosing import validation_frames
 from training.evaluation.frames import FrameSet, open_frames
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
-from training.experiment.arms import ARMS, Arm
+from training.experiment.arms import Arm, Experiment
+from training.experiment.compute import run_flops
 from training.experiment.systems import base_system, full_grid_system, objectness_system
-from training.finetuning import verb as finetune
-from training.finetuning.config import load_config
+from training.finetuning.batches import Stage
+from training.finetuning.config import FinetuneConfig, load_config
+from training.finetuning.once import changed_config, checkpoint_of, train_once
 from training.reports.json_files import write_json
+from training.sam.checkpoint import load_checkpoint
 
-FULL_GRID_ARM = "saom"
-"""The arm that is scored over the full grid, too."""
 TINY_SIDE = 64
 TINY_GRID = (8, 8)
 
@@ -36,6 +33,7 @@ TINY_GRID = (8, 8)
 class Setting:
     """What all runs of an experiment share."""
 
+    experiment: Experiment
     out: Path
     train: Path
     validation: Path
@@ -61,18 +59,9 @@ def train(setting: Setting, arm: Arm, seed: int) -> Path:
     Raises:
         SaomError: the folder holds a run with other settings.
     """
-    folder = run_folder(setting, arm, seed)
-    checkpoint, config, trained = folder / "last.ckpt", folder / "config.yaml", folder / "trained"
-    wanted = yaml.safe_dump(_changed(setting, arm, seed), sort_keys=False)
-    if config.exists() and config.read_text() != wanted:
-        raise SaomError(f"{config}: this run was begun with other settings; give another --out, or remove {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(wanted)
-    if not trained.exists():
-        start = run_folder(setting, ARMS[arm.start], seed) / checkpoint.name if arm.start else None
-        finetune.main(argparse.Namespace(config=config, init=start, data=None, validation=None, out=folder))
-        trained.touch()
-    return checkpoint
+    before = setting.experiment.arms[arm.start] if arm.start else None
+    start = checkpoint_of(run_folder(setting, before, seed)) if before else None
+    return train_once(run_folder(setting, arm, seed), run_config(setting, arm, seed), start)
 
 
 def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
@@ -91,15 +80,16 @@ def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
         systems[arm.name], choices[arm.name] = base_system(checkpoint, points[0], chosen_on)
     else:
         systems[arm.name], choices[arm.name] = objectness_system(checkpoint, chosen_on)
-    if arm.name == FULL_GRID_ARM:
+    if arm.full_grid:
         name = f"{arm.name}, full grid"
         systems[name], choices[name] = full_grid_system(checkpoint, chosen_on)
     scores = {}
     for data, frames in setting.test.items():
         results = evaluate(systems, iter(frames))
         scores[data] = {name: result.report() for name, result in results.items()}
-    content = {"arm": arm.name, "seed": seed, "frames": frames_of(setting), "chosen": choices, "scores": scores}
-    write_json(path, content)
+    images = load_checkpoint(checkpoint)[1]["training"]["images_seen"]
+    content = {"arm": arm.name, "seed": seed, "images": images, "frames": frames_of(setting), "chosen": choices}
+    write_json(path, {**content, "scores": scores})
 
 
 def read_scores(setting: Setting, arm: Arm, seed: int) -> dict[str, Any] | None:
@@ -115,22 +105,28 @@ def frames_of(setting: Setting) -> dict[str, list[Any]]:
     return {**tested, "thresholds": [str(setting.validation), setting.choice_frames]}
 
 
-def _changed(setting: Setting, arm: Arm, seed: int) -> dict[str, Any]:
+def run_config(setting: Setting, arm: Arm, seed: int) -> FinetuneConfig:
     """The run's configuration: the arm's file, and what this experiment changes in it."""
-    config = load_config(arm.config)
-    changes: dict[str, Any] = {
-        "base": str(arm.config),
-        "data": str(setting.train),
-        "validation": str(setting.validation),
-        "seed": seed,
-        "stages": [asdict(replace(stage, images=_scaled(stage.images, setting))) for stage in config.stages],
-    }
-    if setting.tiny:
-        changes["stages"] = [{**stage, "width": TINY_SIDE, "height": TINY_SIDE} for stage in changes["stages"]]
-        if config.family == "sam_small":
-            changes |= {"model": {"image_size": TINY_SIDE}, "grid": list(TINY_GRID)}
-    return changes
+    config = _resized(setting, arm)
+    factor = setting.images
+    if setting.experiment.equal == "compute" and arm.name != setting.experiment.rival:
+        rival = _resized(setting, setting.experiment.arms[setting.experiment.rival])
+        factor *= run_flops(rival) / run_flops(config)
+    stages = [replace(stage, images=max(1, round(factor * stage.images))) for stage in config.stages]
+    return replace(config, data=str(setting.train), validation=str(setting.validation), seed=seed, stages=stages)
 
 
-def _scaled(images: int, setting: Setting) -> int:
-    return max(1, round(images * setting.images))
+def _resized(setting: Setting, arm: Arm) -> FinetuneConfig:
+    """The arm's configuration; with `setting.tiny`, at a size that takes seconds."""
+    path = setting.experiment.config(arm)
+    config = load_config(path)
+    if not setting.tiny:
+        return config
+    changes: dict[str, Any] = {"stages": [asdict(_tiny(stage)) for stage in config.stages]}
+    if config.family == "sam_small":
+        changes |= {"model": {"image_size": TINY_SIDE}, "grid": list(TINY_GRID)}
+    return changed_config(path, changes)
+
+
+def _tiny(stage: Stage) -> Stage:
+    return replace(stage, width=TINY_SIDE, height=TINY_SIDE)

@@ -1,11 +1,13 @@
-"""Prove SAOM's claim, or see it fail: a base trained like SAM on parts and wholes, then SAOM and what it is held
-against, everything small and from simulated rooms alone, scored on rooms and classes that no arm has seen.
+"""Train arms that differ in one thing, score them alike on rooms and classes that none has seen, and tell it.
 
     python -m training experiment saom-claim                      the usual arms, two seeds each
     python -m training experiment saom-claim --arm outside        one more arm; what is done already is kept
+    python -m training experiment architecture                    encoders, sizes, decoders, prompts at equal compute
     python -m training experiment saom-claim --quick --out DIR    a run of minutes on tiny data, to see that it runs
 
-The report (`OUT/report.md`, `.html`, `.json`) is written anew after every run, arms that have not run among it.
+saom-claim proves SAOM's claim, or sees it fail: a base trained like SAM on parts and wholes, then SAOM and what it is
+held against, everything small and from simulated rooms alone. The report (`OUT/report.md`, `.html`, `.json`) is written
+anew after every run, arms that have not run among it.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from pathlib import Path
 
 from saom_ros.errors import SaomError
 from training.evaluation.frames import FrameSet, open_frames
-from training.experiment.arms import ARMS, chosen_arms
+from training.experiment.arms import EXPERIMENTS, Experiment
 from training.experiment.report import write_report
 from training.experiment.run import Setting, score, train
+from training.run_verb import run_verb
 
-EXPERIMENTS = ("saom-claim",)
 _QUICK_FRAMES = {"train": 6, "val": 1, "test": 1}
 _QUICK_IMAGES = 0.001
 
@@ -29,9 +31,10 @@ _QUICK_IMAGES = 0.001
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m training experiment`."""
     parser.add_argument("name", choices=EXPERIMENTS, help="which experiment")
-    parser.add_argument("--arm", action="append", metavar="A", help=f"run this arm (again for more): {', '.join(ARMS)}")
+    arms = "; ".join(f"of {experiment.name}: {', '.join(experiment.arms)}" for experiment in EXPERIMENTS.values())
+    parser.add_argument("--arm", action="append", metavar="A", help=f"run this arm (again for more), {arms}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="S", help="(default: 0 1)")
-    parser.add_argument("--out", type=Path, default=Path("runs/saom-claim"), help="(default: runs/saom-claim)")
+    parser.add_argument("--out", type=Path, help="(default: runs/NAME)")
     parser.add_argument("--train", type=Path, default=Path("data/rooms-train"), help="(default: data/rooms-train)")
     parser.add_argument("--val", type=Path, default=Path("data/rooms-val"), help="(default: data/rooms-val)")
     parser.add_argument("--test", type=Path, default=Path("data/rooms-test"), help="(default: data/rooms-test)")
@@ -47,13 +50,15 @@ def main(args: argparse.Namespace) -> int:
     """Run the arms that have not run yet, and write the report."""
     if args.frames < 1 or not args.images > 0:
         raise SaomError(f"--frames is {args.frames}, --images {args.images:g}; both must be above 0")
-    arms = chosen_arms(args.arm)
+    experiment = EXPERIMENTS[args.name]
+    arms = experiment.chosen(args.arm)
+    args.out = args.out or Path("runs") / experiment.name
     if args.quick:
         make_tiny_data(args)
     test = {"unseen rooms": open_frames(args.test, limit=args.frames)}
     if args.photos:
         test["photographs"] = open_frames(args.photos)
-    setting = setting_of(args, test)
+    setting = setting_of(experiment, args, test)
     write_report(setting, args.seeds, command())
     for seed in args.seeds:
         for arm in arms:
@@ -64,9 +69,10 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def setting_of(args: argparse.Namespace, test: dict[str, FrameSet]) -> Setting:
+def setting_of(experiment: Experiment, args: argparse.Namespace, test: dict[str, FrameSet]) -> Setting:
     """What all runs share, from the command line."""
     return Setting(
+        experiment=experiment,
         out=args.out,
         train=args.train,
         validation=args.val,
@@ -79,14 +85,11 @@ def setting_of(args: argparse.Namespace, test: dict[str, FrameSet]) -> Setting:
 
 def make_tiny_data(args: argparse.Namespace) -> None:
     """Render a few small frames below `args.out`, and let `args` name them and one seed only."""
-    from training.__main__ import main as training  # the verbs are one another's siblings; only --quick needs this
-
     args.seeds = args.seeds[:1]
     for option, (split, frames) in zip(("train", "val", "test"), _QUICK_FRAMES.items(), strict=True):
         folder = args.out / "data" / split
         size = ["--width", "128", "--height", "96", "--frames", str(frames), "--workers", "1"]
-        if training(["collect", "--split", split, *size, "--out", str(folder)]):
-            raise SaomError(f"no frames for --quick in {folder}; see the message above")
+        run_verb("collect", "--split", split, *size, "--out", folder)
         setattr(args, option, folder)
 
 
