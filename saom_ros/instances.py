@@ -5,40 +5,69 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.letterbox import Letterbox
+from saom_ros.spreading import EVERY_OTHER, Spread, in_turn
 from saom_ros.upsampling import HALF, Axis, Window, owners, upsample
 
 MAX_INSTANCES = 65535
 """Ids that fit the label map."""
 
 
-@dataclass
 class Instances:
-    """Whole objects of one image, sorted by descending score. Every object owns pixels of `label_map`, so boxes and
-    areas are those of visible pixels and objects never overlap."""
+    """Whole objects of one image, sorted by descending score.
 
-    label_map: NDArray[np.uint16]
-    """uint16 `(H, W)`, the image's size: 0 = background, k = object with id k."""
-    ids: NDArray[np.int32]
-    """int32 `(N,)`: 1..N as painted; a tracker may give others."""
-    scores: NDArray[np.float32]
-    """float32 `(N,)` in 0..1: predicted mask quality (IoU)."""
-    boxes: NDArray[np.float32]
-    """float32 `(N, 4)` x_min y_min x_max y_max in image pixels; the maximum is exclusive."""
-    class_ids: NDArray[np.int32]
-    """int32 `(N,)`: index into the bundle's `classes`, -1 = unknown."""
-    areas: NDArray[np.int64]
-    """int64 `(N,)`: pixels in `label_map`."""
+    Every object owns pixels of `label_map`, so boxes and areas are those of visible pixels and objects never overlap.
+    """
+
+    def __init__(
+        self,
+        label_map: NDArray[np.unsignedinteger],
+        ids: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        boxes: NDArray[np.float32],
+        class_ids: NDArray[np.int32],
+        areas: NDArray[np.int64],
+    ) -> None:
+        """Objects of a label map uint8 or uint16 `(H, W)`; for the others see the attributes."""
+        self.painted = label_map
+        """uint8 or uint16 `(H, W)`, the image's size: 0 = background, `painted_ids[k]` = object k."""
+        self.painted_ids = ids
+        self.ids = ids
+        """int32 `(N,)` in 1..65535, distinct: 1..N as the segmenter gives them; a tracker gives others."""
+        self.scores = scores
+        """float32 `(N,)` in 0..1: predicted mask quality (IoU)."""
+        self.boxes = boxes
+        """float32 `(N, 4)` x_min y_min x_max y_max in image pixels; the maximum is exclusive."""
+        self.class_ids = class_ids
+        """int32 `(N,)`: index into the bundle's `classes`, -1 = unknown."""
+        self.areas = areas
+        """int64 `(N,)`: pixels in `label_map`."""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @functools.cached_property
+    def label_map(self) -> NDArray[np.uint16]:
+        """uint16 `(H, W)`, the image's size: 0 = background, k = object with id k. Written when first asked for."""
+        if self.painted.dtype == np.uint16 and self.ids is self.painted_ids:
+            return self.painted
+        table = np.zeros(np.iinfo(self.painted.dtype).max + 1, np.uint16)
+        table[self.painted_ids] = self.ids
+        # OpenCV's table of bytes takes half the time of NumPy's.
+        return np.asarray(cv2.LUT(self.painted, table) if self.painted.dtype == np.uint8 else table[self.painted])
+
+    def renumbered(self, ids: NDArray[np.int32]) -> Instances:
+        """The same objects and pixels with other ids, int32 `(N,)` in 1..65535."""
+        other = Instances(self.painted, self.painted_ids, self.scores, self.boxes, self.class_ids, self.areas)
+        other.ids = ids
+        return other
 
     @classmethod
     def empty(cls, height: int, width: int) -> Instances:
@@ -60,6 +89,7 @@ def paint(
     class_ids: NDArray[np.integer],
     box: Letterbox,
     min_area: int,
+    spread: Spread = in_turn,
 ) -> Instances:
     """Paint the model's outputs into one label map of the image's size.
 
@@ -74,11 +104,12 @@ def paint(
         class_ids: `(M,)`, -1 = unknown.
         box: how the image lies in the model input.
         min_area: smallest number of pixels (at image size) that an object may own; below 1 counts as 1.
+        spread: how the work is spread over threads; makes no difference to the result.
     """
     _check_shapes(masks, scores, boxes, class_ids)
     order = np.argsort(-np.nan_to_num(scores), kind="stable")
     order = order[scores[order] > 0][:MAX_INSTANCES]
-    canvas = _Canvas(masks[order], scores[order], boxes[order], box)
+    canvas = _Canvas(masks[order], scores[order], boxes[order], box, spread)
     canvas.drop_small(max(int(min_area), 1))
     return canvas.instances(class_ids[order])
 
@@ -87,17 +118,22 @@ class _Canvas:
     """The label map in the making: mask k (by descending score) owns the pixels where `owner` is k + 1."""
 
     def __init__(
-        self, masks: NDArray[np.uint8], scores: NDArray[np.floating], boxes: NDArray[np.floating], box: Letterbox
+        self,
+        masks: NDArray[np.uint8],
+        scores: NDArray[np.floating],
+        boxes: NDArray[np.floating],
+        box: Letterbox,
+        spread: Spread,
     ) -> None:
         self.masks = masks
         self.scores = scores.astype(np.float32)
         self.rows = Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
         self.cols = Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
         self.windows = [(self.rows.window(y0, y1), self.cols.window(x0, x1)) for x0, y0, x1, y1 in boxes.tolist()]
-        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols)
+        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols, spread)
         self.areas = np.zeros(len(masks), np.int64)
         self.boxes = np.zeros((len(masks), 4), np.float32)
-        self._measure(range(len(masks)))
+        spread(lambda part: self._measure(range(len(masks))[part]), EVERY_OTHER)
 
     def drop_small(self, min_area: int) -> None:
         """Drop masks that own fewer pixels, worst score first, and let the others claim what comes free."""
@@ -113,19 +149,15 @@ class _Canvas:
     def instances(self, class_ids: NDArray[np.integer]) -> Instances:
         """The masks that own pixels, numbered 1..N."""
         kept = np.flatnonzero(self.areas)
-        label_map = self.owner.astype(np.uint16)
-        for number, k in enumerate(kept.tolist(), start=1):
-            if number <= k:  # numbers fall and k ascends, so no mask is counted for another
-                pixels = label_map[self._box_window(k)]
-                pixels -= np.multiply(pixels == k + 1, k + 1 - number, dtype=np.uint16)
-        return Instances(
-            label_map=label_map,
-            ids=np.arange(1, len(kept) + 1, dtype=np.int32),
+        owners_of_pixels = Instances(
+            label_map=self.owner,
+            ids=(kept + 1).astype(np.int32),
             scores=self.scores[kept],
             boxes=self.boxes[kept],
             class_ids=class_ids[kept].astype(np.int32),
             areas=self.areas[kept],
         )
+        return owners_of_pixels.renumbered(np.arange(1, len(kept) + 1, dtype=np.int32))
 
     def _inherit(self, k: int, freed: Window, heirs: Sequence[int]) -> None:
         """Give the pixels of mask k, which all lie in `freed`, to the best of the heirs, or to nobody."""

@@ -20,6 +20,7 @@ from saom_ros.instances import Instances, paint
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.runtimes import AUTO, Runtime, create
 from saom_ros.runtimes.base import check_arrays, graph_outputs
+from saom_ros.spreading import Spread, TwoThreads, in_turn
 
 DEFAULT_MIN_AREA = 32
 """Pixels at image size; smaller specks are seldom something to grasp."""
@@ -45,7 +46,8 @@ class Segmenter:
     Calls from several threads must be serialised by the caller.
     """
 
-    def __init__(self, config: BundleConfig, runtime: Runtime) -> None:
+    def __init__(self, config: BundleConfig, runtime: Runtime, spread: Spread = in_turn) -> None:
+        """`spread`: how the work before and after the model is spread over threads."""
         self.config = config
         self.runtime = runtime
         self.thresholds: Thresholds = config.thresholds
@@ -53,6 +55,7 @@ class Segmenter:
         self.min_area = DEFAULT_MIN_AREA
         self.inference_seconds = 0.0
         """What the runtime took of the latest call."""
+        self.spread = spread
         self._outputs = graph_outputs(config)
 
     @classmethod
@@ -68,7 +71,8 @@ class Segmenter:
         Args:
             bundle: folder of the bundle; None = the one that ships with the package.
             runtime: `auto` or a name in `saom_ros.runtimes.RUNTIMES`.
-            threads: CPU threads for inference, 0 = the library's default.
+            threads: CPU threads for inference, 0 = the library's default. Unless it is 1, the work before and after
+                the model takes two.
             engines: folder of TensorRT engines; None = the user's cache.
 
         Raises:
@@ -77,7 +81,8 @@ class Segmenter:
         """
         folder = bundle_folder(bundle)
         config = load_config(folder)
-        return cls(config, create(folder, config, runtime, threads, engines))
+        spread = in_turn if threads == 1 else TwoThreads()
+        return cls(config, create(folder, config, runtime, threads, engines), spread)
 
     @property
     def min_area(self) -> int:
@@ -109,7 +114,7 @@ class Segmenter:
         else:
             prompts, objectness = self._user_points(points, box), TAKE_EVERY_POINT
         inputs: dict[str, NDArray] = {
-            "image": letterbox_image(rgb, box)[None],
+            "image": letterbox_image(rgb, box, self.spread)[None],
             "points": prompts,
             "score_threshold": np.array([thresholds.score], np.float32),
             "objectness_threshold": np.array([objectness], np.float32),
@@ -119,9 +124,8 @@ class Segmenter:
         outputs = self.runtime.run(inputs)
         self.inference_seconds = time.perf_counter() - start
         check_arrays(self._outputs, outputs)
-        return paint(
-            outputs["masks"], outputs["scores"], outputs["boxes"], outputs["class_ids"], box, min_area=self.min_area
-        )
+        masks, scores, boxes, classes = (outputs[name] for name in ("masks", "scores", "boxes", "class_ids"))
+        return paint(masks, scores, boxes, classes, box, self.min_area, self.spread)
 
     def _user_points(self, points: ArrayLike, box: Letterbox) -> NDArray[np.float32]:
         """The user's points as the graph's `points` input; rows beyond them are marked unused."""

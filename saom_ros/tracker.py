@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -91,7 +90,7 @@ class Tracker:
             stamp: when the image was taken in nanoseconds; None, 0 or the stamp of the frame before = unknown, then the
                 frame counts as taken 1/30 s after the one before it.
         """
-        self.reset_reason = self._advance(stamp or None, instances.label_map.shape)
+        self.reset_reason = self._advance(stamp or None, instances.painted.shape)
         self._frame += 1
         seen = _Sight.of(instances)
         track_of, iou = self._match(seen)
@@ -101,7 +100,7 @@ class Tracker:
             self._forget(self._tracks)
             track_of[:] = -1
         ids = self._remember(seen, track_of)
-        return replace(instances, label_map=_relabelled(instances.label_map, instances.ids, ids), ids=ids)
+        return instances.renumbered(ids)
 
     def reset(self) -> None:
         """Forget all objects and the time; the next objects get new ids."""
@@ -203,13 +202,13 @@ class _Sight:
 
     @classmethod
     def of(cls, instances: Instances) -> _Sight:
-        step = _step(instances.label_map.shape)
-        labels = instances.label_map[step // 2 :: step, step // 2 :: step]
+        step = _step(instances.painted.shape)
+        labels = instances.painted[step // 2 :: step, step // 2 :: step]
         pixels = np.flatnonzero(labels)
         of_pixel = labels.ravel()[pixels]
         order = np.argsort(of_pixel, kind="stable")  # on uint16 a radix sort: linear
         pixels, of_pixel = pixels[order], of_pixel[order]
-        ids = instances.ids.astype(np.uint16)
+        ids = instances.painted_ids.astype(labels.dtype)
         starts, ends = np.searchsorted(of_pixel, ids, "left"), np.searchsorted(of_pixel, ids, "right")
         return cls(
             [pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)],
@@ -288,17 +287,6 @@ def _centres(
 def _step(shape: tuple[int, ...]) -> int:
     """Every how many rows and columns of an image masks are compared."""
     return math.ceil(math.sqrt(shape[0] * shape[1] / SAMPLED_PIXELS))
-
-
-def _relabelled(label_map: NDArray[np.uint16], old: NDArray[np.int32], new: NDArray[np.int32]) -> NDArray[np.uint16]:
-    """The label map with each id of `old` replaced by that of `new`."""
-    if old.max(initial=0) < 256:  # as painted: OpenCV's table of bytes takes a third of the time
-        table = np.zeros(256, np.uint16)
-        table[old] = new
-        return np.asarray(cv2.LUT(label_map.astype(np.uint8), table), np.uint16)
-    table = np.zeros(MAX_INSTANCES + 1, np.uint16)
-    table[old] = new
-    return np.take(table, label_map)
 
 
 def _mask_iou(

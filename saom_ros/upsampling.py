@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saom_ros.spreading import EVERY_OTHER, Spread, in_turn
+
 HALF = 127.5
 """Mask value of probability one half; masks are probability x 255."""
 
@@ -29,8 +31,8 @@ carries the one-half contour up to half a cell further out; a full cell also abs
 Window = tuple[slice, slice]
 """Rows and columns of the image."""
 
-PIXELS_AT_ONCE = 1 << 18
-"""Pixels of tiles that are interpolated together, so that memory stays bounded whatever the size of the image."""
+PIXELS_AT_ONCE = 1 << 17
+"""Pixels of tiles that are interpolated together: what fits a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,12 @@ class Axis:
 
 
 def owners(
-    masks: NDArray[np.uint8], scores: NDArray[np.float32], windows: Sequence[Window], rows: Axis, cols: Axis
+    masks: NDArray[np.uint8],
+    scores: NDArray[np.float32],
+    windows: Sequence[Window],
+    rows: Axis,
+    cols: Axis,
+    spread: Spread = in_turn,
 ) -> NDArray[np.unsignedinteger]:
     """Label map `(H, W)`: k + 1 where mask k is above one half and its value x score the largest, 0 = none.
 
@@ -99,6 +106,7 @@ def owners(
         masks: uint8 `(K, h, w)`, probability x 255.
         scores: `(K,)`, above 0. Of equal products that of the lower k wins.
         windows: per mask, the pixels that it may own.
+        spread: how the work is spread over threads; makes no difference to the labels.
     """
     labels: NDArray[np.unsignedinteger] = np.arange(1, len(masks) + 1, dtype=np.min_scalar_type(len(masks)))
     if not len(masks):
@@ -106,10 +114,14 @@ def owners(
     limits = np.array([(y.start, y.stop, x.start, x.stop) for y, x in windows])
     cells = _with_edges(masks, rows.cells, cols.cells)
     touched, covered = _tiles_in_windows(limits, rows, cols)
-    possible = (_extreme_of_corners(np.maximum, cells) > HALF_CELL) & touched
-    sure = (_extreme_of_corners(np.minimum, cells) > HALF_CELL) & covered
+    most, least = _extreme_of_corners(np.maximum, cells), _extreme_of_corners(np.minimum, cells)
+    possible = (most > HALF_CELL) & touched
+    sure = (least > HALF_CELL) & covered
+    # Interpolated values lie between those of the corners: who stays below another's least can own nothing.
+    per_tile = scores[:, None, None]
+    possible &= most * per_tile >= (least * per_tile * sure).max(axis=0)
     rivals = possible.sum(axis=0, dtype=labels.dtype)
-    plain = (rivals == 1) & sure.any(axis=0)
+    plain = (rivals == 1) & (possible & sure).any(axis=0)
     of_tile = (possible.view(np.uint8) * labels[:, None, None]).max(axis=0) * plain
     owner = of_tile.take(cols.strip, axis=1).take(rows.strip, axis=0)
     contest = _Contest(cells, scores, labels, limits, rows, cols, owner)
@@ -118,8 +130,13 @@ def owners(
     tiles = tiles[np.argsort(-rivals.ravel()[tiles].astype(np.intp), kind="stable")]
     candidates = possible.reshape(len(masks), -1).T[tiles]
     step = max(PIXELS_AT_ONCE // (rows.longest * cols.longest), 1)
-    for first in range(0, len(tiles), step):
-        contest.decide(tiles[first : first + step], candidates[first : first + step])
+
+    def decide(part: slice) -> None:
+        mine, among = tiles[part], candidates[part]
+        for first in range(0, len(mine), step):
+            contest.decide(mine[first : first + step], among[first : first + step])
+
+    spread(decide, EVERY_OTHER)
     return owner
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from saom_ros.instances import HALF, Instances, paint
 from saom_ros.letterbox import Letterbox
+from saom_ros.spreading import TwoThreads
 
 STRIDE = 4
 
@@ -299,3 +300,31 @@ def test_empty_instances_have_the_image_size():
     assert len(empty) == 0
     assert empty.label_map.shape == (5, 7)
     assert empty.boxes.shape == (0, 4)
+
+
+def test_two_threads_paint_the_same():
+    random = np.random.default_rng(3)
+    masks = random.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    arrays = masks, random.random(40).astype(np.float32), np.full((40, 4), [0, 0, 32, 32], np.float32), np.arange(40)
+    box = Letterbox.fit(97, 90, 32, 32)
+    one, two = paint(*arrays, box, 5), paint(*arrays, box, 5, TwoThreads())
+    assert (one.label_map == two.label_map).all()
+    assert (one.boxes == two.boxes).all()
+    assert (one.areas == two.areas).all()
+
+
+def test_where_one_mask_outdoes_another_everywhere_only_it_paints():
+    sure, weak = np.full((8, 8), 250, np.uint8), np.full((8, 8), 130, np.uint8)
+    result = paint_masks([sure, weak], [0.9, 0.8], PLAIN)
+    assert (result.label_map == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_other_ids_are_for_the_same_pixels(dtype):
+    row = np.ones(2, np.float32)
+    boxes = np.array([[0, 0, 1, 1], [1, 0, 2, 1]], np.float32)
+    painted = Instances(np.array([[5, 3, 0]], dtype), np.array([5, 3], np.int32), row, boxes, row, row)
+    other = painted.renumbered(np.array([65535, 1], np.int32))
+    assert other.label_map.dtype == np.uint16
+    assert other.label_map.tolist() == [[65535, 1, 0]]
+    assert painted.label_map.tolist() == [[5, 3, 0]]

@@ -7,7 +7,7 @@ those with a low score to the tracks that are left. Constants are those of the a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +90,7 @@ class ByteTracker:
         ids = np.array([track.id for track in shown], np.int32)
         new_id = np.zeros(65536, np.uint16)
         new_id[instances.ids[rows]] = ids
-        return replace(
-            instances,
+        return Instances(
             label_map=new_id[instances.label_map],
             ids=ids,
             scores=instances.scores[rows],
