@@ -146,6 +146,12 @@ def test_the_report_tells_means_spread_gain_and_what_has_not_run(tmp_path):
     assert "`the command`" in page
 
 
+def test_the_first_report_makes_its_folder(tmp_path):
+    out = tmp_path / "runs" / "claim"
+    report.write_report(replace(rooms(tmp_path), out=out), [0], "the command")
+    assert "not run" in (out / "report.md").read_text()
+
+
 def test_scores_on_other_frames_do_not_stand_in_the_report(tmp_path):
     scored(tmp_path, "base", 0, 40.0)
     assert read_scores(rooms(tmp_path), CLAIM.arms["base"], 0) is not None

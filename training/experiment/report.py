@@ -38,7 +38,7 @@ _CURVE = "val/prompted_miou"
 
 
 def write_report(setting: Setting, seeds: Sequence[int], command: str) -> None:
-    """Write `report.json`, `report.md` and `report.html` from what has been scored so far."""
+    """Write `report.json`, `report.md` and `report.html` from what has been scored so far; makes the folder."""
     found = {
         (arm.name, seed): scores
         for arm in setting.experiment.arms.values()
@@ -53,6 +53,7 @@ def write_report(setting: Setting, seeds: Sequence[int], command: str) -> None:
         _curves(setting, seeds),
         Section("Made by", (f"`{command}`",)),
     ]
+    setting.out.mkdir(parents=True, exist_ok=True)
     write_json(setting.out / "report.json", {"command": command, "runs": list(found.values())})
     write_atomically(setting.out / "report.md", markdown_page(experiment.title, sections).encode())
     write_atomically(setting.out / "report.html", html_page(experiment.title, sections).encode())
