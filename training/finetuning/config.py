@@ -1,7 +1,4 @@
-"""The configuration of a training run: one dataclass, one YAML file, read strictly.
-
-A file may start from another one (``base: FILE``, beside it) and name only what differs.
-"""
+"""The configuration of a training run: one dataclass, one YAML file (see ``training.settings_files``), read strictly."""
 
 import math
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +14,7 @@ from training.finetuning.augmentation import Augmentation
 from training.finetuning.batches import Prompting, Stage
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import read_shape
+from training.settings_files import read_settings
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class FinetuneConfig:
 def load_config(path: Path) -> FinetuneConfig:
     """Read a YAML file strictly; SaomError names the file and the key that does not fit."""
     try:
-        values = _read_values(path, ())
+        values = read_settings(path)
         config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=True))
         config = replace(config, model=plain(read_shape(config.family, config.model)))
         _check(config)
@@ -129,30 +127,6 @@ def _without_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_tuples(item) for key, item in value.items()}
     return [_without_tuples(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _read_values(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's values over those of its base."""
-    if not path.is_file():
-        raise SaomError("no such configuration; see training/configs/" if not above else f"base {path} does not exist")
-    values = yaml.safe_load(path.read_text())
-    if not isinstance(values, dict):
-        raise SaomError(f"{path} is no table of settings")
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    if path.resolve() in above:
-        raise SaomError(f"base {base} leads back to {path}; a base must not name its own heirs")
-    return _merged(_read_values(path.parent / str(base), (*above, path.resolve())), values)
-
-
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``; tables are merged, all else is replaced."""
-    merged = dict(base)
-    for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merged(base[name], value) if both else value
-    return merged
 
 
 def _check(config: FinetuneConfig) -> None:

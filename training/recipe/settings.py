@@ -1,7 +1,4 @@
-"""The settings of a recipe: one dataclass a stage, one YAML file, read strictly.
-
-A file may start from another one (`base: FILE`, beside it) and name only what differs, as fine-tuning's may.
-"""
+"""The settings of a recipe: one dataclass a stage, one YAML file (see `training.settings_files`), read strictly."""
 
 from __future__ import annotations
 
@@ -15,8 +12,9 @@ import yaml
 from saom_ros.errors import SaomError
 from training.collecting.verb import SIMULATORS
 from training.export import GRAPH_PROMPTS, MODEL_VERSION, parse_size
-from training.finetuning.config import FinetuneConfig, _merged, _read_values
+from training.finetuning.config import FinetuneConfig
 from training.finetuning.once import changed_config
+from training.settings_files import merged, read_settings
 from training.simulators.base import SPLITS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -121,9 +119,9 @@ def load_recipe(name: str, quick: bool = False) -> Recipe:
         known = ", ".join(sorted(each.stem for each in RECIPES.glob("*.yaml") if each != QUICK))
         raise SaomError(f"recipe {name!r} is not known; expected {known} or the path of a YAML file")
     try:
-        values = _read_values(path, ())
+        values = read_settings(path)
         if quick:
-            values = _merged(values, yaml.safe_load(QUICK.read_text()))
+            values = merged(values, yaml.safe_load(QUICK.read_text()))
         recipe = dacite.from_dict(Recipe, values, dacite.Config(strict=True))
         recipe = replace(recipe, out=f"{recipe.out}-quick") if quick else recipe
         _check(recipe)

@@ -1,0 +1,1 @@
+"""Folders of WebDataset shards: reading, writing, checking, looking at them, and exchange with other formats."""
