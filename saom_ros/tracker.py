@@ -81,16 +81,20 @@ class Tracker:
         self._clock = 0  # nanoseconds, summed from frame to frame: unstamped frames count too
         self.reset_reason: str | None = None
         """Why the latest `update` forgot all objects; None where it did not."""
+        self.begun: frozenset[int] = frozenset()
+        """Ids that the latest `update` gave to objects not seen before; whoever had one of them is forgotten."""
 
-    def update(self, instances: Instances, stamp: int | None) -> Instances:
+    def update(self, instances: Instances, stamp: int | None, asked_for: bool = False) -> Instances:
         """The same objects and pixels with lasting ids; rows keep their order.
 
         Args:
             instances: objects of one image; ids as in the label map, distinct.
             stamp: when the image was taken in nanoseconds; None, 0 or the stamp of the frame before = unknown, then the
                 frame counts as taken 1/30 s after the one before it.
+            asked_for: somebody asked for this very image, however long after the one before it: `max_gap` does not
+                count, and what still stands where it stood keeps its id.
         """
-        self.reset_reason = self._advance(stamp or None, instances.painted.shape)
+        self.reset_reason = self._advance(stamp or None, instances.painted.shape, asked_for)
         self._frame += 1
         seen = _Sight.of(instances)
         track_of, iou = self._match(seen)
@@ -107,7 +111,7 @@ class Tracker:
         self._forget(self._tracks)
         self._shape, self._stamp = (), None
 
-    def _advance(self, stamp: int | None, shape: tuple[int, ...]) -> str | None:
+    def _advance(self, stamp: int | None, shape: tuple[int, ...], asked_for: bool) -> str | None:
         """Move the clock to the new frame and forget what is too old; says why where that is everything."""
         elapsed = 0 if stamp is None or self._stamp is None else stamp - self._stamp
         # Where the stamps stand still, time must not: what is hidden would be remembered for ever.
@@ -117,7 +121,7 @@ class Tracker:
             reason = f"image size changed from {_size(self._shape)} to {_size(shape)}"
         elif elapsed < 0:
             reason = f"stamps went back by {-elapsed / 1e9:.3f} s"
-        elif elapsed > self._max_gap:
+        elif elapsed > self._max_gap and not asked_for:
             reason = f"{elapsed / 1e9:.3f} s between two frames"
         latest = self._clock
         self._clock += max(elapsed, 0)
@@ -180,6 +184,7 @@ class Tracker:
             track.see(seen, row, self._frame, self._clock)
             self._tracks.append(track)
             ids[row] = track.id
+        self.begun = frozenset(ids[new].tolist())
         return ids
 
     def _forget(self, tracks: Collection[_Track]) -> None:

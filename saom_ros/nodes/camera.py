@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 
 from saom_ros.errors import ImageError, SaomError
 from saom_ros.nodes import compat, diagnostics, registration
+from saom_ros.nodes.depth_images import check_depth
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
 from saom_ros.nodes.pairing import Pair, Pairing
 from saom_ros.nodes.parameters import COMPRESSED, ON_DEMAND, SegmentParameters
@@ -131,8 +132,11 @@ class Camera:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
         self._listen_to_depth(False)
+        self._pairing.clear()
         self._transforms.close()
-        self._asked_point = None
+        # Another camera, or this one elsewhere, may be there when the node is activated again.
+        self._asked_point, self._info, self._frame_id = None, None, ""
+        self._stamps = StampWatch()
         self.triggers.refuse("the node was deactivated")
 
     def destroy(self) -> None:
@@ -188,6 +192,7 @@ class Camera:
         return replace(
             of_node,
             counts=self._counts,
+            unpaired=self._pairing.replaced,
             recent=self._counts.recent(now),
             wanted=self._wants(*self.publishers),
             on_demand=self._settings().mode == ON_DEMAND,
@@ -247,6 +252,11 @@ class Camera:
             self._note("distortion", note)
 
     def _on_depth(self, message: Image) -> None:
+        try:
+            check_depth(message)
+        except ImageError as error:
+            self._complain(f"no cloud: {error}")
+            return
         self._pairing.tolerance = self._settings().sync_tolerance
         self._make_cloud(self._pairing.add_depth(stamp_of(message.header), message))
 
@@ -283,7 +293,8 @@ class Camera:
             return
         make = self.pipeline.make_cloud
         run = lambda _, settings: make(pair.image, pair.depth, settings.points_stride)  # noqa: E731
-        self._submit(("cloud", self.name), Job(self, run, None, time.perf_counter()))
+        if self._submit(("cloud", self.name), Job(self, run, None, time.perf_counter())):
+            self._counts.count("missed_clouds")
 
     def _listen_to_depth(self, wanted: bool) -> None:
         """Depth images cost a Python node much: they are received only while somebody wants clouds."""

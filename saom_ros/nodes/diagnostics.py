@@ -36,6 +36,8 @@ class Health:
     engine: str = ""
     """How far the building of a TensorRT engine is, or empty."""
     counts: FrameStatistics = field(default_factory=FrameStatistics)
+    unpaired: int = 0
+    """Segmented images that a newer one replaced before their depth came."""
     recent: RecentFrames = field(default_factory=RecentFrames)
     wanted: bool = False
     """Whether anybody subscribes to a result."""
@@ -97,6 +99,8 @@ def key_values(health: Health) -> dict[str, str]:
         "skipped_frames": str(health.counts.skipped),
         "rejected_frames": str(health.counts.rejected),
         "unwanted_frames": str(health.counts.unwanted),
+        "missed_clouds": str(health.counts.missed_clouds),
+        "unpaired_frames": str(health.unpaired),
         "last_problem": f"{health.problem_age:.0f} s ago: {health.problem}" if health.problem else "none",
         "target": health.target or "none",
         "ids_reset": health.ids_reset or "never",

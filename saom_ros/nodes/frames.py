@@ -89,6 +89,8 @@ class FrameStatistics:
     """Frames that could not be read or segmented."""
     unwanted: int = 0
     """Frames that came while nobody subscribed to a result."""
+    missed_clouds: int = 0
+    """Pairs of image and depth that a newer pair replaced before their cloud was made."""
     _window: float = 5.0
     _done: deque[tuple[float, float, float, float | None]] = field(default_factory=deque, repr=False)
 

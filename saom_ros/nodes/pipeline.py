@@ -19,7 +19,7 @@ from saom_ros.instances import Instances
 from saom_ros.nodes import detections, images, registration
 from saom_ros.nodes.compressed_images import compressed_reader
 from saom_ros.nodes.depth_images import depth_from_message
-from saom_ros.nodes.parameters import SegmentParameters
+from saom_ros.nodes.parameters import ON_DEMAND, SegmentParameters
 from saom_ros.nodes.point_clouds import fill_cloud
 from saom_ros.nodes.stamps import stamp_of
 from saom_ros.overlay import draw_overlay
@@ -118,7 +118,9 @@ class Pipeline:
         rgb = frame.read()
         instances = segmenter(rgb)
         if settings.track:
-            instances = self._tracker.update(instances, stamp)
+            instances = self._tracker.update(instances, stamp, asked_for=settings.mode == ON_DEMAND)
+            if (lost := self.target.state.object_id) in self._tracker.begun:
+                self.target.refuse(f"object {lost} is forgotten, another one has its id now; ask for it again")
             self.ids_reset = self._tracker.reset_reason or self.ids_reset
         elif self.target.state.object_id:
             self.target.refuse("tracking was switched off, so ids no longer stay with their objects")

@@ -178,6 +178,44 @@ def test_depth_of_another_size_is_refused_with_the_mend(peer, node, clock):
     assert not clouds
 
 
+def test_depth_that_cannot_be_read_is_told_when_it_comes(peer, node, clock):
+    peer.collect("segment_node/points", kind=PointCloud2)
+    peer.spin_until(lambda: peer.node.count_subscribers("depth") == 1, "the depth subscription")
+    message = stamped(Image(height=2, width=2, encoding="rgb8", step=6), next(clock))
+    message.data.frombytes(bytes(12))
+    peer.diagnostics(
+        "segment_node",
+        lambda _, __, v: "depth encoding 'rgb8' is not supported" in v["last_problem"],
+        "the problem",
+        send=lambda: peer.publish(message, "depth"),
+    )
+
+
+def test_images_that_found_no_depth_are_counted(peer, node, clock):
+    peer.collect("segment_node/points", kind=PointCloud2)
+    peer.spin_until(lambda: peer.node.count_subscribers("depth") == 1, "the depth subscription")
+
+    def counted():
+        peer.publish(camera_info(), "camera_info")
+        peer.segment(node, blocks(next(clock)))
+        return int(peer.diagnostics("segment_node")[2]["unpaired_frames"]) > 0
+
+    peer.spin_until(counted, "the count")
+
+
+def test_camera_info_from_before_a_deactivation_is_not_used_after_it(peer, node, clock):
+    peer.collect("segment_node/points", kind=PointCloud2)
+
+    def said():
+        peer.segment(node, blocks(next(clock)))
+        return peer.diagnostics("segment_node")[2]["last_problem"]
+
+    for transition in ("deactivate", "activate"):
+        assert peer.change_state("segment_node", transition)
+    peer.wait_until_wanted("segment_node")
+    peer.spin_until(lambda: "no camera_info has come" in said(), "the complaint")
+
+
 def test_compressed_images_are_segmented_like_raw_ones(peer, start, tiny_bundle):
     start(
         "segment_node", "-r", "__node:=jpeg", "-r", "image:=/cam/color", model=tiny_bundle, image_transport="compressed"

@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from tiny_bundle import COLORS, color_blocks, write_tiny_bundle
 
+from saom_ros import tracker
 from saom_ros.nodes import pipeline
 from saom_ros.nodes.diagnostics import ERROR, OK, WARN
 from saom_ros.nodes.parameters import SegmentParameters
@@ -118,6 +119,42 @@ def test_the_overlay_is_drawn_only_for_a_subscriber(tiny_bundle, monkeypatch):
     assert list(segment_for("instance_mask").messages) == ["instance_mask"]
     with pytest.raises(AssertionError, match="drawn for nobody"):
         segment_for("overlay")
+
+
+def segment_still(camera, segmenter, stamp, rgb, settings):
+    """The mask of a picture taken at `stamp` (s)."""
+    message = harness.image_message(rgb, stamp=stamp)
+    wanted = frozenset({"instance_mask", "target_mask"})
+    frame = pipeline.Frame(1, message.header, pipeline.pixel_reader(message), wanted, None)
+    return camera.segment(frame, segmenter, settings).messages
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("on_demand", True), ("continuous", False)])
+def test_objects_keep_their_ids_between_triggers_minutes_apart(tiny_bundle, mode, kept):
+    camera = pipeline.Pipeline(pipeline.Messages(Image, PointCloud2, PointField, vision=None))
+    segmenter, settings = Segmenter.load(tiny_bundle), SegmentParameters(mode=mode)
+    rgb, _ = color_blocks(HEIGHT, WIDTH)
+    first = segment_still(camera, segmenter, 100, rgb, settings)["instance_mask"]
+    later = segment_still(camera, segmenter, 300, rgb, settings)["instance_mask"]
+    assert any(first.data)
+    assert (first.data == later.data) is kept
+
+
+def test_a_lost_target_does_not_follow_another_object_under_its_id(tiny_bundle, monkeypatch):
+    rgb, _ = color_blocks(HEIGHT, WIDTH)
+    segmenter, settings = Segmenter.load(tiny_bundle), SegmentParameters()
+    objects = segmenter(rgb)
+    monkeypatch.setattr(tracker, "MAX_INSTANCES", len(objects))  # ids come round at once
+    camera = pipeline.Pipeline(pipeline.Messages(Image, PointCloud2, PointField, vision=None))
+    y, x = (int(k[0]) for k in np.nonzero(objects.label_map))
+    camera.target.ask_pixel(x, y)
+    assert any(segment_still(camera, segmenter, 100, rgb, settings)["target_mask"].data)
+    for stamp in (101, 103):
+        segment_still(camera, segmenter, stamp, np.zeros_like(rgb), settings)
+    found = segment_still(camera, segmenter, 104, rgb, settings)
+    assert any(found["instance_mask"].data)
+    assert not any(found["target_mask"].data)
+    assert "another one has its id now" in str(camera.target.state)
 
 
 # Bad input -------------------------------------------------------------------------------------------------------

@@ -157,6 +157,22 @@ def test_a_leap_ahead_forgets_all():
     assert tracker.reset_reason == "6.000 s between two frames"
 
 
+def test_what_stands_still_keeps_its_id_between_images_that_were_asked_for():
+    tracker = Tracker(max_gap=5.0)
+    tracker.update(PAIR, START, asked_for=True)
+    later = tracker.update(PAIR, START + 600 * SECOND, asked_for=True)
+    assert later.ids.tolist() == [1, 2]
+    assert tracker.reset_reason is None
+
+
+def test_ids_of_new_objects_are_told():
+    tracker = Tracker()
+    tracker.update(PAIR, START)
+    assert tracker.begun == {1, 2}
+    tracker.update(PAIR, START + FRAME)
+    assert tracker.begun == frozenset()
+
+
 def test_the_same_stamp_twice_is_no_reset():
     assert track(Tracker(), [PAIR, PAIR], period=0)[-1].ids.tolist() == [1, 2]
 
