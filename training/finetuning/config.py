@@ -1,4 +1,4 @@
-"""The configuration of a training run: one dataclass, one YAML file (see ``training.settings_files``), read strictly."""
+"""The configuration of a training run: one dataclass, one YAML file (``training.settings_files``), read strictly."""
 
 import math
 from dataclasses import asdict, dataclass, field, replace
