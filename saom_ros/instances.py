@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.letterbox import Letterbox
-from saom_ros.spreading import EVERY_OTHER, Spread, in_turn
 from saom_ros.upsampling import HALF, Axis, Window, owners, upsample
 
 MAX_INSTANCES = 65535
@@ -89,7 +88,6 @@ def paint(
     class_ids: NDArray[np.integer],
     box: Letterbox,
     min_area: int,
-    spread: Spread = in_turn,
 ) -> Instances:
     """Paint the model's outputs into one label map of the image's size.
 
@@ -104,12 +102,11 @@ def paint(
         class_ids: `(M,)`, -1 = unknown.
         box: how the image lies in the model input.
         min_area: smallest number of pixels (at image size) that an object may own; below 1 counts as 1.
-        spread: how the work is spread over threads; makes no difference to the result.
     """
     _check_shapes(masks, scores, boxes, class_ids)
     order = np.argsort(-np.nan_to_num(scores), kind="stable")
     order = order[scores[order] > 0][:MAX_INSTANCES]
-    canvas = _Canvas(masks[order], scores[order], boxes[order], box, spread)
+    canvas = _Canvas(masks[order], scores[order], boxes[order], box)
     canvas.drop_small(max(int(min_area), 1))
     return canvas.instances(class_ids[order])
 
@@ -123,17 +120,16 @@ class _Canvas:
         scores: NDArray[np.floating],
         boxes: NDArray[np.floating],
         box: Letterbox,
-        spread: Spread,
     ) -> None:
         self.masks = masks
         self.scores = scores.astype(np.float32)
         self.rows = Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
         self.cols = Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
         self.windows = [(self.rows.window(y0, y1), self.cols.window(x0, x1)) for x0, y0, x1, y1 in boxes.tolist()]
-        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols, spread)
+        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols)
         self.areas = np.zeros(len(masks), np.int64)
         self.boxes = np.zeros((len(masks), 4), np.float32)
-        spread(lambda part: self._measure(range(len(masks))[part]), EVERY_OTHER)
+        self._measure(range(len(masks)))
 
     def drop_small(self, min_area: int) -> None:
         """Drop masks that own fewer pixels, worst score first, and let the others claim what comes free."""

@@ -6,14 +6,11 @@ Coordinates are continuous pixels: pixel (column c, row r) covers [c, c + 1) x [
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from saom_ros.spreading import Spread, in_turn
 
 PAD_COLOR = (124, 116, 104)
 """RGB of the padding: the ImageNet mean, which SAM's normalisation maps to about zero."""
@@ -63,11 +60,10 @@ class Letterbox:
         return points / np.tile(self.scale_xy, points.shape[-1] // 2)
 
 
-def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox, spread: Spread = in_turn) -> NDArray[np.uint8]:
+def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     """Scale an RGB image uint8 `(H, W, 3)` into the input uint8 `(h, w, 3)` and pad it.
 
-    Pixel areas are averaged when shrinking and interpolated bilinearly when enlarging. `spread` tells how the work is
-    spread over threads; it makes no difference to the pixels.
+    Pixel areas are averaged when shrinking and interpolated bilinearly when enlarging.
     """
     _check_shape(rgb.shape[:2], box)
     canvas = np.empty((box.input_height, box.input_width, 3), dtype=np.uint8)
@@ -77,8 +73,7 @@ def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox, spread: Spread = in_
     if rgb.shape[:2] in (content.shape[:2], (1, 1)):  # OpenCV 4.5 cannot resize a single pixel
         content[:] = rgb
     elif box.content_height < box.image_height or box.content_width < box.image_width:
-        rgb, factor = np.ascontiguousarray(rgb), _block(box)
-        spread(lambda band: _shrink(rgb[band[0]], content[band[1]], factor), _bands(box, factor))
+        _shrink(np.ascontiguousarray(rgb), content, _block(box))
     else:
         cv2.resize(np.ascontiguousarray(rgb), content.shape[1::-1], dst=content, interpolation=cv2.INTER_LINEAR)
     return canvas
@@ -93,18 +88,6 @@ def _block(box: Letterbox) -> int:
     scale = min(box.image_height / box.content_height, box.image_width / box.content_width)
     fitting = (n for n in range(int(scale), 1, -1) if box.image_height % n == box.image_width % n == 0)
     return next(fitting, 1)
-
-
-def _bands(box: Letterbox, block: int) -> list[tuple[slice, slice]]:
-    """Rows of the image and rows of the content that they alone become: two halves, or all where no row's border can
-    be shared."""
-    height = box.image_height // block
-    borders = math.gcd(height, box.content_height)
-    if borders == 1:
-        return [(slice(None), slice(None))]
-    middle = borders // 2
-    of_image, of_content = middle * box.image_height // borders, middle * box.content_height // borders
-    return [(slice(of_image), slice(of_content)), (slice(of_image, None), slice(of_content, None))]
 
 
 def _shrink(rgb: NDArray[np.uint8], content: NDArray[np.uint8], block: int) -> None:

@@ -20,7 +20,6 @@ from saom_ros.instances import Instances, paint
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.runtimes import AUTO, Runtime, create
 from saom_ros.runtimes.base import check_arrays, graph_outputs
-from saom_ros.spreading import Spread, TwoThreads, in_turn
 
 DEFAULT_MIN_AREA = 32
 """Pixels at image size; smaller specks are seldom something to grasp."""
@@ -46,8 +45,7 @@ class Segmenter:
     Calls from several threads must be serialised by the caller.
     """
 
-    def __init__(self, config: BundleConfig, runtime: Runtime, spread: Spread = in_turn) -> None:
-        """`spread`: how the work before and after the model is spread over threads."""
+    def __init__(self, config: BundleConfig, runtime: Runtime) -> None:
         self.config = config
         self.runtime = runtime
         self.thresholds: Thresholds = config.thresholds
@@ -55,7 +53,6 @@ class Segmenter:
         self.min_area = DEFAULT_MIN_AREA
         self.inference_seconds = 0.0
         """What the runtime took of the latest call."""
-        self.spread = spread
         self._outputs = graph_outputs(config)
 
     @classmethod
@@ -81,8 +78,7 @@ class Segmenter:
         """
         folder = bundle_folder(bundle)
         config = load_config(folder)
-        spread = in_turn if threads == 1 else TwoThreads()
-        return cls(config, create(folder, config, runtime, threads, engines), spread)
+        return cls(config, create(folder, config, runtime, threads, engines))
 
     @property
     def min_area(self) -> int:
@@ -114,7 +110,7 @@ class Segmenter:
         else:
             prompts, objectness = self._user_points(points, box), TAKE_EVERY_POINT
         inputs: dict[str, NDArray] = {
-            "image": letterbox_image(rgb, box, self.spread)[None],
+            "image": letterbox_image(rgb, box)[None],
             "points": prompts,
             "score_threshold": np.array([thresholds.score], np.float32),
             "objectness_threshold": np.array([objectness], np.float32),
@@ -125,7 +121,7 @@ class Segmenter:
         self.inference_seconds = time.perf_counter() - start
         check_arrays(self._outputs, outputs)
         masks, scores, boxes, classes = (outputs[name] for name in ("masks", "scores", "boxes", "class_ids"))
-        return paint(masks, scores, boxes, classes, box, self.min_area, self.spread)
+        return paint(masks, scores, boxes, classes, box, self.min_area)
 
     def _user_points(self, points: ArrayLike, box: Letterbox) -> NDArray[np.float32]:
         """The user's points as the graph's `points` input; rows beyond them are marked unused."""

@@ -16,8 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from saom_ros.spreading import EVERY_OTHER, Spread, in_turn
-
 HALF = 127.5
 """Mask value of probability one half; masks are probability x 255."""
 
@@ -96,7 +94,6 @@ def owners(
     windows: Sequence[Window],
     rows: Axis,
     cols: Axis,
-    spread: Spread = in_turn,
 ) -> NDArray[np.unsignedinteger]:
     """Label map `(H, W)`: k + 1 where mask k is above one half and its value x score the largest, 0 = none.
 
@@ -106,7 +103,6 @@ def owners(
         masks: uint8 `(K, h, w)`, probability x 255.
         scores: `(K,)`, above 0. Of equal products that of the lower k wins.
         windows: per mask, the pixels that it may own.
-        spread: how the work is spread over threads; makes no difference to the labels.
     """
     labels: NDArray[np.unsignedinteger] = np.arange(1, len(masks) + 1, dtype=np.min_scalar_type(len(masks)))
     if not len(masks):
@@ -130,13 +126,8 @@ def owners(
     tiles = tiles[np.argsort(-rivals.ravel()[tiles].astype(np.intp), kind="stable")]
     candidates = possible.reshape(len(masks), -1).T[tiles]
     step = max(PIXELS_AT_ONCE // (rows.longest * cols.longest), 1)
-
-    def decide(part: slice) -> None:
-        mine, among = tiles[part], candidates[part]
-        for first in range(0, len(mine), step):
-            contest.decide(mine[first : first + step], among[first : first + step])
-
-    spread(decide, EVERY_OTHER)
+    for first in range(0, len(tiles), step):
+        contest.decide(tiles[first : first + step], candidates[first : first + step])
     return owner
 
 

@@ -1,11 +1,9 @@
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from saom_ros.letterbox import PAD_COLOR, Letterbox, grid_points, letterbox_image, letterbox_labels
-from saom_ros.spreading import TwoThreads
 
 boxes = st.builds(
     Letterbox.fit,
@@ -137,14 +135,3 @@ def test_a_large_image_is_averaged_over_all_its_pixels():
     expected = np.add.outer((y - 0.5) * 0.1, (x - 0.5) * 0.1) + 39.5
     assert abs((content - expected).mean()) < 0.5
     assert (content - expected).std() < 8, "eleven pixels of noise 23 are averaged"
-
-
-@settings(max_examples=50)
-@given(st.integers(1, 12), st.integers(13, 40), st.integers(2, 20), st.integers(0, 2**32 - 1))
-def test_two_bands_give_the_pixels_of_the_whole(content, image, rows, seed):
-    # Height content * rows of image * rows: bands can be cut after any of the rows.
-    box = Letterbox(image * rows, image * rows + 1, 256, 256, content * rows, content * rows)
-    rgb = np.random.default_rng(seed).integers(0, 256, (box.image_height, box.image_width, 3), dtype=np.uint8)
-    whole = cv2.resize(rgb, (box.content_width, box.content_height), interpolation=cv2.INTER_AREA)
-    canvas = letterbox_image(rgb, box, TwoThreads())
-    assert (canvas[: box.content_height, : box.content_width] == whole).all()

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from saom_ros.instances import HALF, Instances, paint
 from saom_ros.letterbox import Letterbox
-from saom_ros.spreading import TwoThreads
 
 STRIDE = 4
 
@@ -300,17 +299,6 @@ def test_empty_instances_have_the_image_size():
     assert len(empty) == 0
     assert empty.label_map.shape == (5, 7)
     assert empty.boxes.shape == (0, 4)
-
-
-def test_two_threads_paint_the_same():
-    random = np.random.default_rng(3)
-    masks = random.integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    arrays = masks, random.random(40).astype(np.float32), np.full((40, 4), [0, 0, 32, 32], np.float32), np.arange(40)
-    box = Letterbox.fit(97, 90, 32, 32)
-    one, two = paint(*arrays, box, 5), paint(*arrays, box, 5, TwoThreads())
-    assert (one.label_map == two.label_map).all()
-    assert (one.boxes == two.boxes).all()
-    assert (one.areas == two.areas).all()
 
 
 def test_where_one_mask_outdoes_another_everywhere_only_it_paints():
