@@ -20,10 +20,10 @@ from training.classes import CLASSES_FILE, UNKNOWN_CLASS, class_names, held_out_
 from training.collecting.collection import RECORD_NAME
 from training.collecting.job import Job
 from training.data.shards import Sample, decode_sample, list_shards, read_members
+from training.data.storage import Place
 from training.simulators.base import FRAME_SCHEMA
 from training.simulators.rooms import VERSION
 from training.simulators.rooms.frequencies import FREQUENCIES_FILE, too_rare
-from training.data.storage import Place
 
 _MEMBERS = frozenset({"rgb.jpg", "rgb.png", "instances.png", "parts.png", "depth.png", "json"})
 _ENDS = {"jpg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}

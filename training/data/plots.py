@@ -8,8 +8,8 @@ import numpy as np
 
 from saom_ros.errors import SaomError
 from saom_ros.image_files import encode_png, write_atomically
-from training.reports.charts import Image, columns_chart, rows_chart
 from training.data.info import DatasetInfo
+from training.reports.charts import Image, columns_chart, rows_chart
 
 _AREA_EDGES = np.array([2**-k for k in range(16, -1, -1)])
 """Shares of an image, doubling: 1/65536 to all of it."""

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
-from training.simulators.base import Frame
 from training.data.storage import Place, refusals
+from training.simulators.base import Frame
 
 # Label maps are runs of equal values: run-length strategy is both the fastest and nearly the smallest.
 _LABEL_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]

@@ -27,8 +27,8 @@ from training.data.interchange.label_folders import find_label_maps
 from training.data.interchange.replicator import find_replicator_frames
 from training.data.shards import count_samples, list_shards
 from training.data.sheet import write_sheet
-from training.simulators.base import SPLITS
 from training.data.storage import as_place
+from training.simulators.base import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
