@@ -100,6 +100,7 @@ def test_missing_member_is_named(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["instances", "parts", "depth"])
 def test_map_of_another_size_is_named(folder: Path, name: str) -> None:
+    change_meta(folder / "toy-000000.tar", "0001", crc32={})  # as others write
     replace_member(folder / "toy-000000.tar", f"0001.{name}.png", png(np.zeros((5, 7), np.uint16)))
     (problem,) = problems(folder)
     assert f"sample 0001 has {name} of uint16 (5, 7); expected uint16 (24, 32)" in problem
@@ -112,6 +113,17 @@ def test_bytes_changed_inside_a_map_are_noticed(folder: Path) -> None:
     replace_member(shard, "0000.depth.png", bytes(content))
     (problem,) = problems(folder)
     assert "sample 0000 has a damaged depth" in problem
+
+
+def test_bytes_changed_inside_a_picture_are_noticed(folder: Path) -> None:
+    """A JPEG decodes all the same, to something else."""
+    shard = folder / "toy-000000.tar"
+    content = bytearray(dict(members(shard))["0000.rgb.jpg"])
+    content[-len(content) // 4] ^= 0x15
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
+    replace_member(shard, "0000.rgb.jpg", bytes(content))
+    (problem,) = problems(folder)
+    assert "sample 0000 has a damaged rgb.jpg" in problem
 
 
 @pytest.mark.parametrize(

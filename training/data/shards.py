@@ -1,8 +1,8 @@
 """Shards: tar files of frames in the WebDataset layout, what simulators write and training reads.
 
 `SIMULATOR-NNNNNN.tar` holds, for every sample KEY, `KEY.rgb.jpg` (or png), `KEY.instances.png`, `KEY.parts.png` and
-`KEY.depth.png` (both optional) and `KEY.json`. Written under a temporary name and renamed when whole, so a shard that
-has its name is complete.
+`KEY.depth.png` (both optional) and `KEY.json`, which carries the CRC-32 of the others. Written under a temporary name
+and renamed when whole, so a shard that has its name is complete.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from training.simulators.base import Frame
 # Label maps are runs of equal values: run-length strategy is both the fastest and nearly the smallest.
 _LABEL_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _DEPTH_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_CHECKSUMS = "crc32"
+"""Key of the json with the checksum of each other member; a JPEG damaged in its middle decodes without an error."""
 END_OF_ARCHIVE = bytes(1024)
 """What a whole tar archive ends with."""
 
@@ -112,7 +115,8 @@ def encode_frame(frame: Frame) -> dict[str, bytes]:
     for name, image in maps.items():
         if image is not None:
             files[f"{name}.png"] = _encode(".png", image, _DEPTH_PNG if name == "depth" else _LABEL_PNG)
-    files["json"] = json.dumps(frame.meta, sort_keys=True).encode()
+    checksums = {name: zlib.crc32(content) for name, content in files.items()}
+    files["json"] = json.dumps({**frame.meta, _CHECKSUMS: checksums}, sort_keys=True).encode()
     return files
 
 
@@ -172,7 +176,10 @@ def count_samples(path: Place) -> int:
 
 
 def decode_sample(path: Place, key: str, files: Mapping[str, bytes]) -> Sample:
-    """Decode one sample's files. Raises SaomError that names shard and key for a missing or damaged member."""
+    """Decode one sample's files. Raises SaomError that names shard and key for a missing or damaged member; of shards
+    that older versions or others wrote, without checksums, not all damage shows.
+    """
+    meta = _checked_json(path, key, files)
 
     def image(name: str, flags: int) -> NDArray[Any] | None:
         if name not in files:
@@ -195,13 +202,22 @@ def decode_sample(path: Place, key: str, files: Mapping[str, bytes]) -> Sample:
             raise SaomError(
                 f"shard {path}: sample {key} has {name} of {found.dtype} {found.shape}; expected uint16 {bgr.shape[:2]}"
             )
+    return Sample(key, np.ascontiguousarray(bgr[..., ::-1]), instances, parts, depth, meta)
+
+
+def _checked_json(path: Place, key: str, files: Mapping[str, bytes]) -> Any:
+    """The sample's json, once the other members are found to be what was written."""
     if "json" not in files:
         raise SaomError(f"shard {path}: sample {key} lacks json; every sample needs rgb, instances and json")
     try:
         meta = json.loads(files["json"])
     except ValueError as error:
         raise SaomError(f"shard {path}: sample {key} has a damaged json: {error}") from error
-    return Sample(key, np.ascontiguousarray(bgr[..., ::-1]), instances, parts, depth, meta)
+    checksums = meta.pop(_CHECKSUMS, {}) if isinstance(meta, dict) else {}
+    for name in sorted(files.keys() & checksums.keys()):
+        if zlib.crc32(files[name]) != checksums[name]:
+            raise SaomError(f"shard {path}: sample {key} has a damaged {name}; delete the shard and collect again")
+    return meta
 
 
 def _open_whole(file: IO[bytes]) -> tarfile.TarFile:
