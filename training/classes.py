@@ -37,6 +37,12 @@ def held_out_classes() -> frozenset[str]:
     return frozenset(yaml.safe_load(CLASSES_FILE.read_text())["held_out_classes"])
 
 
+def ithor_rooms(split: str) -> range:
+    """Which of the 30 rooms of each kind belong to a split of iTHOR."""
+    first, last = yaml.safe_load(CLASSES_FILE.read_text())["ithor_rooms"][split]
+    return range(first, last + 1)
+
+
 def object_entry(label: int, source_class: str = "") -> dict[str, Any]:
     """The entry of an imported object in a sample's `objects`: its id, its class, and `source_class` where the list has
     no such class. An empty name is that of an object whose class nobody knows.

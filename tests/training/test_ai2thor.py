@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def test_scenes_give_several_different_frames(undisturbed: dict[str, list[Frame]
     assert len({frame.rgb.tobytes() for frame in frames}) == len(frames)
     assert all(frame.rgb.shape == (HEIGHT, WIDTH, 3) for frame in frames)
     assert all(frame.meta["simulator"] == "ai2thor" and frame.meta["split"] == "train" for frame in frames)
+    assert all(frame.meta["simulator_version"] == version("ai2thor") for frame in frames)
 
 
 def test_places_are_changed_by_seed_with_materials_of_the_split(undisturbed: dict[str, list[Frame]]) -> None:

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of `python -m training collect`."""
     parser.add_argument("--simulator", choices=sorted(SIMULATORS), default="rooms")
     parser.add_argument("--split", choices=SPLITS, required=True, help="train and val lack the held-out classes")
-    parser.add_argument("--frames", type=int, required=True, help="how many frames the folder shall hold in the end")
+    parser.add_argument(
+        "--frames", type=int, default=5000, help="how many frames the folder shall hold in the end (default 5000)"
+    )
     parser.add_argument(
         "--workers", type=int, help="processes, one core and 0.5 GB each (default: all cores, with --ray the cluster's)"
     )

@@ -1,7 +1,6 @@
 """Which rooms and houses a split has, and which of them each scene number shows.
 
-iTHOR's rooms are split as in AI2-THOR's rearrangement challenge: of the 30 rooms of a kind, 1-20 train, 21-25
-validation, 26-30 test; AI2-THOR splits its materials in the same way.
+iTHOR's rooms are split as in AI2-THOR's rearrangement challenge (``training/classes.yaml``), and so are its materials.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from saom_ros.errors import SaomError
+from training.classes import ithor_rooms
 from training.simulators.base import SPLITS
 
 _KINDS = {"kitchen": 0, "living": 200, "bedroom": 300, "bathroom": 400}
-_ROOMS = {"train": range(1, 21), "val": range(21, 26), "test": range(26, 31)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def rooms(split: str) -> list[Place]:
     return [
         Place(f"FloorPlan{offset + number}", kind, f"FloorPlan{offset + number}")
         for kind, offset in _KINDS.items()
-        for number in _ROOMS[split]
+        for number in ithor_rooms(split)
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,7 @@ class Ai2ThorSimulator:
         meta = {
             "schema": FRAME_SCHEMA,
             "simulator": self.name,
+            "simulator_version": version("ai2thor"),
             "split": self._split,
             "seed": self._seed,
             "scene": visit.scene,
