@@ -36,6 +36,7 @@ def test_figures_are_those_counted_by_hand(folder: Path, capsys: pytest.CaptureF
         "shards": 2,
         "frames": 3,
         "scenes": 2,
+        "rooms": 2,
         "objects": 5,
         "classes": 3,
         "median_objects_per_frame": 2.0,
@@ -53,7 +54,9 @@ def test_text_shows_the_same_figures(folder: Path, capsys: pytest.CaptureFixture
     assert main(["dataset", "info", str(folder)]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == f"{folder}: 3 frames in 2 shards"
-    assert {"scenes 2", "image sizes 32x24 (2), 64x48 (1)", "objects 5 of 3 classes", "Book 2"} <= set(lines)
+    assert {"scenes 2, in 2 rooms", "image sizes 32x24 (2), 64x48 (1)", "objects 5 of 3 classes", "Book 2"} <= set(
+        lines
+    )
 
 
 def test_folder_without_objects_has_no_median(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class DatasetInfo:
     shards: int = 0
     frames: int = 0
     scenes: set[tuple[Any, ...]] = field(default_factory=set)
+    rooms: set[tuple[Any, ...]] = field(default_factory=set)
     """Distinct simulator, split, seed and scene number; imported data names its source folder as the scene."""
     objects_per_class: Counter[str] = field(default_factory=Counter)
     objects_per_frame: list[int] = field(default_factory=list)
@@ -43,6 +44,8 @@ class DatasetInfo:
         meta = sample.meta
         self.frames += 1
         self.scenes.add(tuple(str(meta.get(name)) for name in ("simulator", "split", "seed", "scene")))
+        room = ("simulator", "place") if "place" in meta else ("simulator", "split", "seed", "scene")
+        self.rooms.add(tuple(str(meta.get(name)) for name in room))
         labels, areas = np.unique(sample.instances[sample.instances > 0], return_counts=True)
         names = {entry["id"]: entry.get("source_class", entry["class"]) for entry in meta.get("objects", [])}
         self.objects_per_class.update(names.get(label, UNKNOWN_CLASS) for label in labels.tolist())
@@ -62,6 +65,7 @@ class DatasetInfo:
             "shards": self.shards,
             "frames": self.frames,
             "scenes": len(self.scenes),
+            "rooms": len(self.rooms),
             "objects": len(self.areas),
             "classes": len(self.objects_per_class),
             "median_objects_per_frame": float(np.median(self.objects_per_frame)) if self.objects_per_frame else None,
@@ -101,7 +105,7 @@ def describe(summary: Mapping[str, Any]) -> str:
     classes = list(summary["objects_per_class"].items())
     lines = [
         f"{summary['folder']}: {summary['frames']} frames in {summary['shards']} shards",
-        f"  scenes         {summary['scenes']}",
+        f"  scenes         {summary['scenes']}, in {summary['rooms']} rooms",
         f"  simulators     {_join(summary['simulators'])}",
         f"  splits         {_join(summary['splits'])}",
         f"  seeds          {_join(summary['seeds'])}",

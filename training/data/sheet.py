@@ -51,7 +51,7 @@ def arrange(tiles: Sequence[Image], columns: int = _COLUMNS) -> Image:
 
 
 def write_sheet(
-    folder: Path,
+    folder: Place,
     target: Path | None = None,
     tiles: int = _TILES,
     columns: int = _COLUMNS,
@@ -68,13 +68,13 @@ def write_sheet(
         raise SaomError(f"the shards in {folder} hold no frames{asked}; collect some first")
     samples = [decode_sample(path, key, files) for path, key, files in chosen]
     sheet = arrange([tile(sample.rgb, sample.instances) for sample in samples], columns)
-    target = target or folder / SHEET_NAME
+    target = target or Path(str(folder)) / SHEET_NAME
     if not _write(target, np.ascontiguousarray(sheet[..., ::-1])):
         raise SaomError(f"cannot write {target}; is it a .png or .jpg in a writable folder, and the disk not full?")
     return target
 
 
-def _candidates(folder: Path, tiles: int, where: Mapping[str, str]) -> Iterator[tuple[Place, str, dict[str, bytes]]]:
+def _candidates(folder: Place, tiles: int, where: Mapping[str, str]) -> Iterator[tuple[Place, str, dict[str, bytes]]]:
     """Undecoded samples to choose from: a few of each shard, or of each so-many-th where shards are plenty."""
     shards = list_shards(folder)
     if not where:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(action=_check)
 
     sheet = actions.add_parser("sheet", help="draw sheet.png into the folder: samples with their objects coloured")
-    sheet.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    sheet.add_argument("folder", type=as_place, metavar="DIR", help="folder of shards, or its URL, which needs --out")
     sheet.add_argument("--out", type=Path, metavar="FILE", help="draw this .png or .jpg instead")
     sheet.add_argument("--tiles", type=int, default=24, help="samples (default: 24)")
     sheet.add_argument("--columns", type=int, default=6, help="samples beside each other (default: 6)")
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet.set_defaults(action=_sheet)
 
     to_coco = actions.add_parser("to-coco", help="write COCO instance annotations and the pictures")
-    to_coco.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    to_coco.add_argument("folder", type=as_place, metavar="DIR", help="folder of shards, or its URL")
     to_coco.add_argument("out", type=Path, metavar="OUT", help="folder to make: annotations.json and images/")
     to_coco.set_defaults(action=_to_coco)
 
@@ -131,6 +131,8 @@ def _sheet(args: argparse.Namespace) -> int:
     for option, value in {"--tiles": args.tiles, "--columns": args.columns}.items():
         if value < 1:
             raise SaomError(f"{option} {value} is too small; give at least 1")
+    if args.out is None and not isinstance(args.folder, Path):
+        raise SaomError(f"{args.folder} is a URL, and a sheet is drawn on this machine; say where with --out FILE")
     where = dict(pair.partition("=")[::2] for pair in args.where)
     print(write_sheet(args.folder, args.out, args.tiles, args.columns, where))
     return 0

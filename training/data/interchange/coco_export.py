@@ -19,6 +19,7 @@ from saom_ros.errors import SaomError
 from training.classes import UNKNOWN_CLASS, class_names
 from training.data.interchange.folders import new_folder
 from training.data.shards import Sample, decode_sample, list_shards, read_members
+from training.data.storage import Place
 
 ANNOTATIONS_NAME = "annotations.json"
 IMAGES_NAME = "images"
@@ -26,7 +27,7 @@ FOREIGN_CATEGORIES = 10_001
 """First category id of classes that are not in training/classes.yaml; far above the number of classes there."""
 
 
-def export_coco(folder: Path, out: Path, progress: Callable[[], object] = lambda: None) -> int:
+def export_coco(folder: Place, out: Path, progress: Callable[[], object] = lambda: None) -> int:
     """Write all samples of a shard folder as a COCO data set; returns how many. `progress` is called after each.
 
     Pictures are copied byte by byte. Raises SaomError for a sample that cannot be read, two samples of one key, and an
@@ -61,7 +62,7 @@ def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
-def _samples(folder: Path) -> Iterator[tuple[Sample, str, bytes]]:
+def _samples(folder: Place) -> Iterator[tuple[Sample, str, bytes]]:
     """Each sample with the suffix and the bytes of its picture."""
     seen = set()
     for path in list_shards(folder):
