@@ -15,13 +15,11 @@ from typing import Any
 
 from geometry_msgs.msg import PointStamped
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from saom_ros.errors import ImageError, SaomError
-from saom_ros.nodes import compat, diagnostics, registration
+from saom_ros.nodes import diagnostics, registration
 from saom_ros.nodes.depth_images import check_depth
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
 from saom_ros.nodes.pairing import Pair, Pairing
@@ -41,19 +39,10 @@ from saom_ros.nodes.pipeline import (
     problem_of,
 )
 from saom_ros.nodes.stamps import WENT_BACK, StampWatch, age_of, stamp_of
+from saom_ros.nodes.topics import Topics, newest, results
 from saom_ros.nodes.transforms import WAIT_SECONDS, PointTransforms, TransformNotYetError
 from saom_ros.nodes.triggers import Triggers
 from saom_ros.segmenter import Segmenter
-
-
-def newest(depth: int = 1) -> QoSProfile:
-    """For what comes from sensors: no queue of old messages; best effort also matches reliable publishers."""
-    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-def results() -> QoSProfile:
-    """For what we publish: reliable matches every subscriber."""
-    return QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
 
 
 @dataclass(frozen=True)
@@ -100,6 +89,7 @@ class Camera:
         self.triggers = Triggers()
         self._node, self._settings, self._submit = node, settings, submit
         self._prefix = f"{name}/" if name else ""
+        self._topics = Topics(node, self._note)
         self._transforms = PointTransforms(node)
         self._pairing: Pairing[Scene, Image] = Pairing(settings().sync_tolerance)
         self._subscriptions: list[Any] = []
@@ -114,17 +104,22 @@ class Camera:
         types: dict[str, Any] = {MASK: Image, TARGET_MASK: Image, OVERLAY: Image, POINTS: PointCloud2}
         if vision is not None:
             types[DETECTIONS] = vision.Detection2DArray
-        self.publishers = {name: self._publisher(name, kind, results()) for name, kind in types.items()}
+        self.publishers = {
+            name: self._topics.publisher(kind, f"~/{self._prefix}{name}", results()) for name, kind in types.items()
+        }
 
     def activate(self) -> None:
         """Subscribe to the camera and to requests."""
         self._start_counting()
         compressed = self._settings().image_transport == COMPRESSED
         self.topic = self._node.resolve_topic_name(f"{self._prefix}image") + ("/compressed" if compressed else "")
-        self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image, newest())
-        self._subscribe(CameraInfo, f"{self._prefix}camera_info", self._on_camera_info, newest())
-        self._subscribe(PointStamped, f"{self._prefix}target_pixel", self._on_target_pixel, results())
-        self._subscribe(PointStamped, f"{self._prefix}target_point", self._on_target_point, results())
+        subscribe = self._topics.subscription
+        self._subscriptions = [
+            subscribe(CompressedImage if compressed else Image, self.topic, self._on_image, newest()),
+            subscribe(CameraInfo, f"{self._prefix}camera_info", self._on_camera_info, newest()),
+            subscribe(PointStamped, f"{self._prefix}target_pixel", self._on_target_pixel, results()),
+            subscribe(PointStamped, f"{self._prefix}target_point", self._on_target_point, results()),
+        ]
 
     def deactivate(self) -> None:
         """Release all subscriptions and answer who waits."""
@@ -246,6 +241,9 @@ class Camera:
             return subscribed
         return frozenset()
 
+    def _wants(self, *names: str) -> bool:
+        return any(self.publishers[name].get_subscription_count() > 0 for name in names)
+
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._info = message
         if note := registration.distortion_note(message):
@@ -299,7 +297,7 @@ class Camera:
     def _listen_to_depth(self, wanted: bool) -> None:
         """Depth images cost a Python node much: they are received only while somebody wants clouds."""
         if wanted and self._depth is None and self._subscriptions:
-            self._depth = self._create_subscription(Image, f"{self._prefix}depth", self._on_depth, newest(5))
+            self._depth = self._topics.subscription(Image, f"{self._prefix}depth", self._on_depth, newest(5))
         elif not wanted and self._depth is not None:
             self._node.destroy_subscription(self._depth)
             self._depth = None
@@ -339,33 +337,3 @@ class Camera:
         self._last_image = time.monotonic()
         self._problem, self._problem_time = "", 0.0
         self.topic = ""
-
-    # Topics
-
-    def _wants(self, *names: str) -> bool:
-        return any(self.publishers[name].get_subscription_count() > 0 for name in names)
-
-    def _publisher(self, name: str, kind: type, qos: QoSProfile) -> Any:
-        topic = f"~/{self._prefix}{name}"
-        events = compat.PublisherEventCallbacks(
-            incompatible_qos=lambda event: self._on_incompatible_qos(f"a subscriber of {topic}", event)
-        )
-        options = QoSOverridingOptions.with_default_policies()
-        return self._node.create_lifecycle_publisher(
-            kind, topic, qos, event_callbacks=events, qos_overriding_options=options
-        )
-
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
-        self._subscriptions.append(self._create_subscription(kind, topic, callback, qos))
-
-    def _create_subscription(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> Any:
-        events = compat.SubscriptionEventCallbacks(
-            incompatible_qos=lambda event: self._on_incompatible_qos(f"the publisher of {topic}", event)
-        )
-        options = QoSOverridingOptions.with_default_policies()
-        return self._node.create_subscription(
-            kind, topic, callback, qos, event_callbacks=events, qos_overriding_options=options
-        )
-
-    def _on_incompatible_qos(self, who: str, event: Any) -> None:
-        self._note(who, f"{who} has an incompatible {compat.policy_name(event)} QoS and gets or gives nothing")
