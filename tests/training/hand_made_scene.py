@@ -47,6 +47,15 @@ def box_object(
     return SceneObject(category, pieces, np.array(position, np.float64), IDENTITY, furniture)
 
 
+def pane(y: float, half: float, alpha: float, color: tuple[float, float, float] = (0.2, 0.8, 0.2)) -> SceneObject:
+    """An upright square of glass that faces -y, 1 m above the floor at x = 0; one quad, so a ray meets one surface."""
+    corners = np.array([[-half, 0, -half], [half, 0, -half], [half, 0, half], [-half, 0, half]], np.float32)
+    normals, uvs = np.tile(np.array([0, -1, 0], np.float32), (4, 1)), np.zeros((4, 2), np.float32)
+    mesh = Mesh(corners, normals, uvs, np.array([[0, 1, 2], [0, 2, 3]], np.int64))
+    material = Material(color, 0, color, roughness=0.06, alpha=alpha)
+    return SceneObject("Pane", [Part(mesh, material)], np.array([0, y, 1.0]), IDENTITY, False)
+
+
 def lighting(strength: float = 6.0) -> Lighting:
     lamp = Light(np.array([0.0, 0.0, 3.8]), np.array([0.0, 0.0, -1.0]), np.full(3, strength), False, 2.5, 2.0)
     dim = np.full(3, 0.2)

@@ -1,12 +1,14 @@
 """Draws rooms headless with OpenGL 3.3 over EGL: Mesa's llvmpipe on a CPU, the vendor's driver on a GPU.
 
 Per scene: upload and one shadow atlas. Per view: an id pass at the image's own size (whole object, part, depth), then,
-where the view is wanted, ambient occlusion and a supersampled colour pass in linear HDR. On llvmpipe a depth pre-pass,
-unrolled light loops and supersampling instead of multisampling made a frame seven times cheaper.
+where the view is wanted, ambient occlusion and a supersampled colour pass in linear HDR, opaque things first, then the
+transparent ones over them. On llvmpipe a depth pre-pass, unrolled light loops and supersampling instead of
+multisampling made a frame seven times cheaper.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +53,16 @@ class GroundTruth(NamedTuple):
 
 @dataclass(frozen=True)
 class _Draw:
-    """A run of indices that is drawn or culled as one: a whole object or one piece of structure."""
+    """A run of indices that is drawn or culled as one: a transparent part, the opaque parts of an object between two of
+    these (mostly the whole object), or one piece of structure."""
 
     first: int
     count: int
     centre: NDArray[np.float64]
     radius: float
     casts_shadow: bool
+    alpha: float
+    """1 for opaque runs, which are drawn first; else of the one transparent part."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,19 @@ def bake(scene: Scene) -> SceneGeometry:
     return baker.finish()
 
 
+def back_to_front(
+    centres: NDArray[np.float64], radii: NDArray[np.float64], eye: NDArray[np.float64], keep: NDArray[np.bool_]
+) -> list[int]:
+    """Indices of the kept runs, by falling distance of their centres `(N, 3)` from the eye `(3,)`.
+
+    Of two as far, the one with the larger radius `(N,)` comes first, then by place, so that the order in which things
+    were made plays no part.
+    """
+    distance = np.linalg.norm(centres - eye, axis=1)
+    order = np.lexsort((*centres.T, -radii, -distance))
+    return [int(index) for index in order if keep[index]]
+
+
 class _Baker:
     def __init__(self) -> None:
         self._vertices: list[NDArray[np.void]] = []
@@ -101,6 +119,18 @@ class _Baker:
         self._vertex_count = self._index_count = 0
 
     def add(
+        self,
+        parts: list[Part],
+        rotation: NDArray[np.floating],
+        position: NDArray[np.floating],
+        instance: int,
+        casts_shadow: bool,
+    ) -> None:
+        for opaque, run in itertools.groupby(parts, lambda part: part.material.alpha == 1.0):
+            for drawn in [list(run)] if opaque else [[part] for part in run]:
+                self._add_run(drawn, rotation, position, instance, casts_shadow)
+
+    def _add_run(
         self,
         parts: list[Part],
         rotation: NDArray[np.floating],
@@ -134,6 +164,7 @@ class _Baker:
                 (low + high) / 2,
                 float(np.linalg.norm(high - low)) / 2,
                 casts_shadow,
+                parts[0].material.alpha,
             )
         )
 
@@ -179,22 +210,21 @@ class Renderer:
         lights = lighting.lights
         if not 1 <= len(lights) <= MAX_LIGHTS:
             raise ValueError(f"scene has {len(lights)} lights; the shadow atlas holds 1 to {MAX_LIGHTS}")
-        program = self._color_program(len(lights))
-        self._scene = _LoadedScene(self._context, geometry, self._id_program, self._depth_program, program)
+        programs = _Programs(
+            self._id_program,
+            self._depth_program,
+            self._glass_shadow_program,
+            self._color_program(len(lights), transparent=False),
+            self._color_program(len(lights), transparent=True),
+        )
+        self._scene = _LoadedScene(self._context, geometry, programs)
         matrices = self._draw_shadows(lights)
-        self._set_lighting(program, lighting, matrices)
+        self._set_lighting(programs.color, lighting, matrices)
+        self._set_lighting(programs.glass, lighting, matrices)
 
     def ground_truth(self, view: View) -> GroundTruth:
         """Instances, parts and depth of a view; cheap enough to try many views."""
-        scene = self._loaded()
-        eye, forward = view.eye, view.rotation[:, 2]
-        self._id_target.use()
-        self._context.viewport = (0, 0, self.width, self.height)
-        self._id_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-        _set_matrix(self._id_program, self._view_projection(view))
-        _set(self._id_program, "eye", tuple(eye))
-        _set(self._id_program, "forward", tuple(forward))
-        scene.draw(scene.id_array, self._visible(view))
+        self._draw_ids(view, self._visible(view))
         ids = np.frombuffer(self._id_texture.read(), np.uint16).reshape(self.height, self.width, 2)[::-1]
         depth = np.frombuffer(self._depth_texture.read(), np.float32).reshape(self.height, self.width)[::-1]
         return GroundTruth(
@@ -203,9 +233,12 @@ class Renderer:
 
     def color(self, view: View) -> NDArray[np.float32]:
         """Linear HDR colour of the view that `ground_truth` drew last: float32 `(H, W, 3)`."""
-        self._draw_occlusion(view)
         scene, context, target = self._loaded(), self._context, self._color_target
         visible = self._visible(view)
+        transparent, visible = visible & scene.transparent, visible & ~scene.transparent
+        if transparent.any():
+            self._draw_ids(view, visible)  # a glass hides no ambient light, so occlusion must not see its depth
+        self._draw_occlusion(view)
         matrix = self._view_projection(view)
         target.use()
         context.viewport = (0, 0, *target.size)
@@ -217,14 +250,16 @@ class Renderer:
         target.color_mask = (True, True, True, True)
 
         context.depth_func = "<="
-        _set_matrix(scene.color_program, matrix)
-        _set(scene.color_program, "eye", tuple(view.eye))
+        _set_matrix(scene.programs.color, matrix)
+        _set(scene.programs.color, "eye", tuple(view.eye))
         self._textures.use(0)
         scene.material_texture.use(1)
         self._blur_texture.use(2)
         self._shadow_atlas.use(3)
         scene.draw(scene.color_array, visible)
         context.depth_func = "<"
+        if transparent.any():
+            self._draw_transparent(view, matrix, transparent)
 
         width, height = target.size
         hdr = np.frombuffer(target.read(components=3, dtype="f2"), np.float16).reshape(height, width, 3)[::-1]
@@ -236,23 +271,56 @@ class Renderer:
         """Free the context; the renderer cannot be used afterwards."""
         self._context.release()
 
+    def _draw_ids(self, view: View, keep: NDArray[np.bool_]) -> None:
+        scene, program = self._loaded(), self._id_program
+        self._id_target.use()
+        self._context.viewport = (0, 0, self.width, self.height)
+        self._id_target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        _set_matrix(program, self._view_projection(view))
+        _set(program, "eye", tuple(view.eye))
+        _set(program, "forward", tuple(view.rotation[:, 2]))
+        scene.draw(scene.id_array, keep)
+
+    def _draw_transparent(self, view: View, matrix: NDArray[np.float64], keep: NDArray[np.bool_]) -> None:
+        """Blend transparent parts over the colour target, far parts before near ones, of each its far side first."""
+        scene, context, target = self._loaded(), self._context, self._color_target
+        program = scene.programs.glass
+        _set_matrix(program, matrix)
+        _set(program, "eye", tuple(view.eye))
+        context.enable(moderngl.BLEND | moderngl.CULL_FACE)
+        context.blend_func = (moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
+        target.depth_mask = False
+        for index in back_to_front(scene.centres, scene.radii, view.eye, keep):
+            draw = scene.geometry.draws[index]
+            _set(program, "alpha_head_on", draw.alpha)
+            for hidden_side in ("front", "back"):
+                context.cull_face = hidden_side
+                scene.glass_array.render(first=draw.first, vertices=draw.count)
+        target.depth_mask = True
+        context.disable(moderngl.BLEND | moderngl.CULL_FACE)
+
     def _make_programs(self) -> None:
         context = self._context
         self._id_program = context.program(_shader("scene.vert"), fragment_shader=_shader("ids.frag"))
         self._depth_program = context.program(_shader("depth.vert"), fragment_shader=_shader("depth.frag"))
-        self._color_programs: dict[int, moderngl.Program] = {}
+        self._glass_shadow_program = context.program(
+            _shader("depth.vert"), fragment_shader=_shader("glass_shadow.frag")
+        )
+        self._color_programs: dict[tuple[int, bool], moderngl.Program] = {}
         occlusion = context.program(_shader("screen.vert"), fragment_shader=_shader("occlusion.frag"))
         blur = context.program(_shader("screen.vert"), fragment_shader=_shader("blur.frag"))
         self._occlusion_pass = context.vertex_array(occlusion, [])
         self._blur_pass = context.vertex_array(blur, [])
 
-    def _color_program(self, lights: int) -> moderngl.Program:
-        if lights not in self._color_programs:
+    def _color_program(self, lights: int, transparent: bool) -> moderngl.Program:
+        if (lights, transparent) not in self._color_programs:
             constants = {"LIGHTS": lights, "SHADOW_SAMPLES": _SHADOW_SAMPLES, "SHADOW_SIZE": self._shadow_size}
-            self._color_programs[lights] = self._context.program(
+            if transparent:
+                constants["TRANSPARENT"] = 1
+            self._color_programs[lights, transparent] = self._context.program(
                 _shader("scene.vert"), fragment_shader=_shader("color.frag", constants)
             )
-        return self._color_programs[lights]
+        return self._color_programs[lights, transparent]
 
     def _make_targets(self, color_width: int, color_height: int) -> None:
         context, size = self._context, (self.width, self.height)
@@ -298,7 +366,9 @@ class Renderer:
             matrix = _light_matrix(light)
             context.viewport = (place % 2 * size, place // 2 * size, size, size)
             _set_matrix(self._depth_program, matrix)
-            scene.draw(scene.depth_array, casts_shadow)
+            scene.draw(scene.depth_array, casts_shadow & ~scene.transparent)
+            _set_matrix(self._glass_shadow_program, matrix)
+            scene.draw(scene.glass_shadow_array, casts_shadow & scene.transparent)
             matrices.append(matrix)
         context.polygon_offset = (0.0, 0.0)
         return matrices
@@ -364,6 +434,16 @@ class Renderer:
         return self._scene
 
 
+class _Programs(NamedTuple):
+    """The shaders that draw a scene's geometry."""
+
+    ids: moderngl.Program
+    depth: moderngl.Program
+    glass_shadow: moderngl.Program
+    color: moderngl.Program
+    glass: moderngl.Program
+
+
 class _LoadedScene:
     """The GPU side of one scene."""
 
@@ -371,31 +451,30 @@ class _LoadedScene:
         self,
         context: moderngl.Context,
         geometry: SceneGeometry,
-        id_program: moderngl.Program,
-        depth_program: moderngl.Program,
-        color_program: moderngl.Program,
+        programs: _Programs,
     ) -> None:
         self.geometry = geometry
-        self.color_program = color_program
+        self.programs = programs
         self.centres = np.array([draw.centre for draw in geometry.draws])
         self.radii = np.array([draw.radius for draw in geometry.draws])
+        self.transparent = np.array([draw.alpha < 1.0 for draw in geometry.draws])
         self._vertices = context.buffer(geometry.vertices.tobytes())
         self._indices = context.buffer(geometry.indices.tobytes())
         rows = geometry.materials.reshape(-1, 4, 4)
         self.material_texture = _nearest(context.texture((4, len(rows)), 4, rows.tobytes(), dtype="f4"))
         self.id_array = context.vertex_array(
-            id_program, [(self._vertices, "3f4 24x 1u4", "in_position", "in_id")], self._indices
+            programs.ids, [(self._vertices, "3f4 24x 1u4", "in_position", "in_id")], self._indices
         )
-        self.depth_array = context.vertex_array(
-            depth_program, [(self._vertices, "3f4 28x", "in_position")], self._indices
-        )
+        positions = [(self._vertices, "3f4 28x", "in_position")]
+        self.depth_array = context.vertex_array(programs.depth, positions, self._indices)
+        self.glass_shadow_array = context.vertex_array(programs.glass_shadow, positions, self._indices)
         names = ("in_position", "in_normal", "in_uv", "in_material")
-        self.color_array = context.vertex_array(
-            color_program, [(self._vertices, "3f4 3f4 2f4 1f4 4x", *names)], self._indices
-        )
+        surfaces = [(self._vertices, "3f4 3f4 2f4 1f4 4x", *names)]
+        self.color_array = context.vertex_array(programs.color, surfaces, self._indices)
+        self.glass_array = context.vertex_array(programs.glass, surfaces, self._indices)
 
     def draw(self, array: moderngl.VertexArray, keep: NDArray[np.bool_]) -> None:
-        """Draw the kept objects; neighbours in the buffer go in one call."""
+        """Draw the kept runs; neighbours in the buffer go in one call."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]).astype(np.int8)))
         draws = self.geometry.draws
         for start, stop in edges.reshape(-1, 2):
@@ -407,7 +486,9 @@ class _LoadedScene:
         for resource in (
             self.id_array,
             self.depth_array,
+            self.glass_shadow_array,
             self.color_array,
+            self.glass_array,
             self._vertices,
             self._indices,
             self.material_texture,

@@ -35,7 +35,7 @@ class Mesh(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks. The renderer reads it as one row of 16 numbers."""
+    """How a surface looks. The renderer reads it as one row of 16 numbers, and `alpha` beside it."""
 
     color: tuple[float, float, float]
     """Linear RGB 0..1; the tint of the texture where `mode` is 1."""
@@ -57,9 +57,14 @@ class Material:
     """Rotation of the texture, rad."""
     offset: float = 0.0
     """Shift of the texture, in repeats, so that equal materials do not show equal patterns."""
+    alpha: float = 1.0
+    """Share of the light from behind that one surface seen head-on absorbs, 0..1. Below 1 the part is transparent: the
+    renderer blends it over what is opaque, and its highlights stay as bright as they are."""
 
     def row(self) -> NDArray[np.float32]:
-        """float32 `(16,)`: the fields in their order here, with `layer` after `color` and `mode` after `color2`."""
+        """float32 `(16,)`: the fields in their order here, with `layer` after `color` and `mode` after `color2`.
+
+        `alpha` is not among them: it decides in which pass a part is drawn."""
         surface = (self.roughness, self.metallic, self.bump, self.emission)
         mapping = (self.scale_u, self.scale_v, self.rotation, self.offset)
         return np.array([*self.color, self.layer, *self.color2, self.mode, *surface, *mapping], np.float32)

@@ -1,11 +1,14 @@
 #version 330 core
 // Physically based colour (GGX) in linear HDR, with shadow atlas, ambient light from three directions and occlusion.
-// LIGHTS, SHADOW_SAMPLES and SHADOW_SIZE are constants that the renderer puts in: software rasterisers need unrolled loops.
+// With TRANSPARENT it gives colour times alpha, to be blended over what is opaque. LIGHTS, SHADOW_SAMPLES and SHADOW_SIZE are constants that the renderer puts in: software rasterisers need unrolled loops.
 in vec3 position;
 in vec3 normal;
 in vec2 uv;
 flat in int material;
 out vec4 color;
+#ifdef TRANSPARENT
+uniform float alpha_head_on;
+#endif
 
 uniform sampler2DArray textures;
 uniform sampler2D materials;  // 4 texels a material, see Material.row()
@@ -112,6 +115,12 @@ void main() {
     vec3 ambient = mix(ambient_below, ambient_above, 0.5 + 0.5 * facing.z) * 0.75
                  + ambient_around * 0.25 * (1.0 - abs(facing.z));
     vec3 fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * fifth_power(1.0 - n_v);
+#ifdef TRANSPARENT
+    // The flatter the view, the longer the way through the wall (Beer-Lambert), and the more is reflected.
+    float absorbed = 1.0 - pow(1.0 - alpha_head_on, 1.0 / max(n_v, 0.1));
+    float opacity = 1.0 - (1.0 - absorbed) * (1.0 - dot(fresnel, vec3(1.0 / 3.0)));
+    diffuse *= absorbed;
+#endif
     vec3 sum = (diffuse * ambient + fresnel * environment(reflect(-to_eye, facing), roughness)) * occlusion;
 
     for (int i = 0; i < LIGHTS; i++) {
@@ -135,6 +144,10 @@ void main() {
         vec3 specular = min(fresnel_light * distribution * geometry, vec3(30.0));
         sum += (diffuse * (1.0 - fresnel_light) + specular) * light_color[i].rgb * strength * mix(1.0, occlusion, 0.4);
     }
+#ifdef TRANSPARENT
+    color = vec4(min(sum, vec3(60.0)), opacity);
+#else
     sum += albedo * surface.w;
     color = vec4(min(sum, vec3(60.0)), 1.0);
+#endif
 }
