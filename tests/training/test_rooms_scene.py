@@ -93,6 +93,19 @@ def test_most_objects_have_several_parts() -> None:
     assert np.mean([count >= 2 for count in counts]) > 0.9
 
 
+def test_what_may_be_of_glass_shows_what_is_behind_it() -> None:
+    def see_through(category: str) -> list[bool]:
+        models = [BUILDERS[category](palette(seed)) for seed in range(30)]
+        assert all(0 < part.material.alpha <= 1 for model in models for part in model.parts)
+        return [any(part.material.alpha < 1 for part in model.parts) for model in models]
+
+    assert all(see_through("WineGlass"))
+    for category in ("Cup", "Bottle", "Jar", "Vase", "Bowl", "LightBulb", "SoapBottle"):
+        assert set(see_through(category)) == {True, False}
+    for category in ("Mug", "Book", "CellPhone"):
+        assert not any(see_through(category))
+
+
 def test_colors_and_roughness_stay_in_range() -> None:
     for builder in list(BUILDERS.values())[::5]:
         for part in builder(palette(3)).parts:

@@ -1,4 +1,5 @@
 """Procedural rooms: furniture and household objects built of many parts, rendered headless with OpenGL over EGL."""
 
-VERSION = 2
-"""Goes up when the same seeds give other kinds of objects or other shares of them; stands in every frame's json."""
+VERSION = 3
+"""Goes up when the same seeds give other kinds of objects, other shares of them or another look; stands in every
+frame's json."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -176,10 +177,25 @@ class Palette:
         """Marble, granite, terrazzo or plain stone."""
         return self.pattern(("marble", "speckle", "voronoi", "noise", "plain"), self.rng.uniform(0.1, 0.7), scale=0.5)
 
-    def glass(self, color: ArrayLike | None = None) -> Material:
-        """Opaque stand-in for glass: smooth, pale and reflecting (the renderer has no refraction)."""
-        tint = np.array((0.75, 0.80, 0.82)) * self.rng.uniform(0.6, 1.1) if color is None else color
-        return self.pattern(("plain", "grad"), 0.06, metallic=0.3, color=tint, contrast=0.1)
+    def glass(self, color: ArrayLike | None = None, alpha: float | None = None) -> Material:
+        """Smooth and see-through, mostly clear, sometimes tinted or frosted; no refraction. `alpha` as in Material."""
+        rng, draw = self.rng, self.rng.random()
+        rough = 0.06
+        if color is not None or draw < 0.72:
+            tint = np.array((0.40, 0.46, 0.45)) * rng.uniform(0.5, 1.3) if color is None else np.asarray(color)
+            seen = rng.uniform(0.02, 0.08)
+        elif draw < 0.92:
+            tint, seen = self.glass_color(), rng.uniform(0.12, 0.4)
+        else:
+            tint, seen, rough = np.array((0.8, 0.84, 0.85)) * rng.uniform(0.8, 1.1), rng.uniform(0.35, 0.6), 0.4
+        body = self.pattern(("plain",), rough, color=tint, color2=tint)
+        return replace(body, alpha=float(seen if alpha is None else alpha))
+
+    def glass_color(self) -> Color:
+        """Of bottles and coloured glass: green, brown, blue, seldom any other."""
+        rng = self.rng
+        hue = self.pick((0.28, 0.38, 0.07, 0.55, 0.62, rng.random())) + rng.uniform(-0.03, 0.03)
+        return np.array(colorsys.hsv_to_rgb(hue % 1.0, rng.uniform(0.5, 0.9), rng.uniform(0.3, 0.75)))
 
     def food(
         self, color: ArrayLike, color2: ArrayLike, kinds: Sequence[str] = ("noise", "speckle", "grad")

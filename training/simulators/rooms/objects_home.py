@@ -90,23 +90,26 @@ def vase(paint: Palette) -> ObjectModel:
     ]
     neck = belly[-1][0]
     lip = [(neck * 1.15, height), (neck * 0.9, height), (neck * 0.75, height * 0.9)]
-    model.add(lathe([(0, 0), (radius * 0.6, 0), *belly, *lip], 28, crease=60), paint.ceramic())
-    if paint.chance(0.6):
+    see_through = paint.chance(0.35)
+    body = paint.glass() if see_through else paint.ceramic()
+    model.add(lathe([(0, 0), (radius * 0.6, 0), *belly, *lip], 28, crease=60), body)
+    if paint.chance(0.6) and not see_through:
         band = [(r + 0.001, z) for r, z in belly[3:6]]
         model.add(lathe(band, 28, crease=70), paint.ceramic())
     if paint.chance(0.7):
-        _bouquet(model, paint, height)
+        _bouquet(model, paint, height, 0.06 if see_through else 0.8)
     return model.solid_cylinder(radius, 0, height)
 
 
-def _bouquet(model: ObjectModel, paint: Palette, height: float) -> None:
+def _bouquet(model: ObjectModel, paint: Palette, height: float, foot: float) -> None:
+    """Flowers whose stems begin at the share `foot` of the vase's height: as far down as one sees them."""
     rng = paint.rng
     green = paint.plain(paint.near((0.15, 0.4, 0.12)))
     stems, leaves, centers = [], [], []
     for i in range(int(rng.integers(3, 9))):
         turn = rotation("z", 137.5 * i)
         head = turn @ np.array([rng.uniform(0.02, 0.1), 0, height * rng.uniform(1.2, 1.9)])
-        stems.append(tube([(0, 0, height * 0.8), head * [0.4, 0.4, 0.8], head], 0.002, 5))
+        stems.append(tube([(0, 0, height * foot), head * [0.4, 0.4, 0.8], head], 0.002, 5))
         petals = [
             place(leaf(0.035, 0.012, 0.5, 4), head, turn @ rotation("z", 60 * j) @ rotation("y", -20)) for j in range(6)
         ]
@@ -159,7 +162,9 @@ def pump_bottle(paint: Palette, category: str) -> ObjectModel:
         (0.013, height),
         (0, height),
     ]
-    model.add(lathe(profile, 20, crease=50), paint.plastic())
+    clear = paint.chance(0.3)
+    body = paint.glass(paint.color(0.1), rng.uniform(0.2, 0.6)) if clear else paint.plastic()
+    model.add(lathe(profile, 20, crease=50), body)
     model.add(lathe([(radius + 0.0007, height * 0.12), (radius + 0.0007, height * 0.6)], 20), paint.printed())
     cap = paint.plastic()
     model.add(cylinder(0.016, height * 0.97, height + 0.015, 14), cap)

@@ -6,6 +6,7 @@ model that takes whole objects has to see parts that belong together.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,7 @@ from training.simulators.rooms.mesh import (
     tube,
 )
 from training.simulators.rooms.objects import Builder, ObjectModel
-from training.simulators.rooms.scene import Mesh
+from training.simulators.rooms.scene import Material, Mesh
 
 
 def mug(paint: Palette) -> ObjectModel:
@@ -65,9 +66,8 @@ def cup(paint: Palette) -> ObjectModel:
     model.add(lathe(profile), body)
     if paint.chance(0.7):
         level = rng.uniform(0.4, 0.85)
-        model.add(
-            disc(_between(foot, radius, level) - 0.0025, height * level - 0.002, height * level), paint.plain(None, 0.1)
-        )
+        inside = [(foot - 0.0025, 0.0065), (_between(foot, radius, level) - 0.0025, height * level)]
+        model.add(_filling(inside), _drink(paint))
     if paint.chance(0.35):
         straw = [(0, 0, 0.01), (radius * 0.9, 0, height * 1.25), (radius * 1.3, 0, height * 1.35)]
         model.add(tube(straw, 0.003, 6), paint.plastic())
@@ -93,7 +93,8 @@ def wine_glass(paint: Palette) -> ObjectModel:
     model.add(lathe(bowl_outside + bowl_inside, crease=60), glass)
     if paint.chance(0.6):
         wine = paint.pick([(0.4, 0.03, 0.08), (0.85, 0.75, 0.3), (0.9, 0.5, 0.45)])
-        model.add(disc(radius * 0.96, belly - 0.002, belly), paint.plain(wine, 0.1))
+        inside = [(0.0, stem + 0.011), (radius * 0.84, stem + 0.0245), (radius * 0.96, belly)]
+        model.add(_filling(inside), replace(paint.plain(wine, 0.1), alpha=rng.uniform(0.5, 0.8)))
     return model.solid_cylinder(radius, 0, 0.006).solid_cylinder(0.008, 0, stem).solid_cylinder(radius, stem, height)
 
 
@@ -104,18 +105,23 @@ def bottle(paint: Palette) -> ObjectModel:
     radius, height = rng.uniform(0.028, 0.045), rng.uniform(0.18, 0.32)
     shoulder, neck = rng.uniform(0.5, 0.72), radius * rng.uniform(0.28, 0.5)
     slope = rng.uniform(0.06, 0.2)
-    body = paint.pattern(("plain", "grad"), 0.1, color=paint.color(0.2))
-    profile = [
-        (0, 0),
+    see_through = paint.chance(0.5)
+    wall = [
         (radius * 0.9, 0),
         (radius, 0.008),
         (radius, height * shoulder),
         (radius * 0.93, height * (shoulder + slope * 0.3)),
         (neck * 1.1, height * (shoulder + slope)),
         (neck, height * 0.95),
-        (0, height * 0.95),
     ]
-    model.add(lathe(profile, crease=50), body)
+    if see_through:
+        tinted = paint.chance(0.6)
+        body = paint.glass(paint.glass_color(), rng.uniform(0.25, 0.55)) if tinted else paint.glass()
+    else:
+        body = paint.pattern(("plain", "grad"), 0.1, color=paint.color(0.2))
+    model.add(lathe([(0, 0), *wall, (0, height * 0.95)], crease=50), body)
+    if see_through and paint.chance(0.6):  # full, so that it looks right lying as well
+        model.add(_filling([(r - 0.002, max(z, 0.003)) for r, z in wall[:5]]), _drink(paint))
     cap = paint.plastic() if paint.chance(0.7) else paint.metal()
     model.add(cylinder(neck * 1.15, height * 0.92, height, 18), cap)
     low = rng.uniform(0.08, 0.3)
@@ -136,12 +142,15 @@ def bowl(paint: Palette) -> ObjectModel:
     foot, wall = radius * 0.45, 0.004
     swing = np.linspace(0.05, np.pi / 2, 8)
     curve = [(foot + (radius - foot) * np.sin(a) ** 0.9, height * (0.1 + 0.9 * (1 - np.cos(a)))) for a in swing]
+    see_through = paint.chance(0.15)
     glaze = paint.ceramic() if paint.chance(0.75) else paint.wood() if paint.chance(0.5) else paint.metal()
+    if see_through:
+        glaze = paint.glass()
     model.add(lathe([(0, 0.003), (foot * 0.9, 0), (foot, height * 0.1), *curve], 32), glaze)
     inside = [(r - wall, z + 0.002) for r, z in curve[::-1]]
     inner = [curve[-1], *inside, (foot - wall, height * 0.12), (0, height * 0.12)]
-    model.add(lathe(inner, 32), paint.ceramic() if paint.chance(0.6) else glaze)
-    if paint.chance(0.5):
+    model.add(lathe(inner, 32), paint.ceramic() if paint.chance(0.6) and not see_through else glaze)
+    if paint.chance(0.5) and not see_through:
         rim = paint.ceramic() if paint.chance(0.7) else paint.metal()
         model.add(ring(radius - wall / 2, 0.003, 32, 6), rim, (0, 0, height))
     model.solid_cylinder(foot, 0, height * 0.12)
@@ -363,8 +372,8 @@ def coffee_machine(paint: Palette) -> ObjectModel:
         (0, pot_height),
     ]
     model.add(lathe(jug, crease=60), glass, (0, -d * 0.3, 0.037))
-    coffee = [(pot_radius + 0.002, 0.002), (pot_radius * 1.05 + 0.001, pot_height * 0.4)]
-    model.add(lathe(coffee), paint.plain((0.1, 0.05, 0.03), 0.1), (0, -d * 0.3, 0.037))
+    coffee = [(pot_radius - 0.001, 0.002), (pot_radius * 1.05 - 0.001, pot_height * 0.4)]
+    model.add(_filling(coffee), paint.plain((0.1, 0.05, 0.03), 0.1), (0, -d * 0.3, 0.037))
     grip = arc((0, -d * 0.3 - pot_radius, 0.037 + pot_height * 0.5), 0.035, 90, 270, 10, "yz", pot_height * 0.4)
     model.add(tube(grip, 0.007, 6), paint.black())
     for x in (-0.5, 0, 0.5):
@@ -389,10 +398,10 @@ def blender(paint: Palette) -> ObjectModel:
     if paint.chance(0.6):
         level = rng.uniform(0.3, 0.8)
         shake = [
-            (jug_bottom + 0.001, foot + 0.004),
-            (_between(jug_bottom, jug_top, level) + 0.001, foot + (height * 0.92 - foot) * level),
+            (jug_bottom - 0.001, foot + 0.004),
+            (_between(jug_bottom, jug_top, level) - 0.001, foot + (height * 0.92 - foot) * level),
         ]
-        model.add(lathe(shake), paint.plain(paint.vivid(), 0.1))
+        model.add(_filling(shake), paint.plain(paint.vivid(), 0.1))
     model.add(cylinder(jug_top * 1.03, height * 0.91, height, 24), paint.black())
     grip = [
         (jug_bottom, 0, foot + 0.03),
@@ -549,15 +558,14 @@ def jar(paint: Palette) -> ObjectModel:
     model = ObjectModel("Jar")
     radius, height = rng.uniform(0.03, 0.05), rng.uniform(0.07, 0.14)
     content = paint.pattern(("speckle", "noise", "grad", "plain"), 0.1)
-    profile = [
-        (0, 0),
-        (radius * 0.93, 0),
-        (radius, 0.006),
-        (radius, height * 0.78),
-        (radius * 0.8, height * 0.86),
-        (0, height * 0.86),
-    ]
-    model.add(lathe(profile, 24, crease=50), content)
+    wall = [(radius * 0.93, 0), (radius, 0.006), (radius, height * 0.78), (radius * 0.8, height * 0.86)]
+    see_through = paint.chance(0.65)
+    body = paint.glass() if see_through else content
+    model.add(lathe([(0, 0), *wall, (0, height * 0.86)], 24, crease=50), body)
+    if see_through and paint.chance(0.8):
+        level = height * rng.uniform(0.3, 0.76)
+        inside = [(radius * 0.93 - 0.002, 0.003), (radius - 0.002, 0.008), (radius - 0.002, level)]
+        model.add(_filling(inside), content)
     lid = paint.metal() if paint.chance(0.5) else paint.pattern(("checks", "plaid", "plain"), 0.5, scale=0.05)
     model.add(cylinder(radius * 0.88, height * 0.84, height), lid)
     if paint.chance(0.8):
@@ -668,6 +676,17 @@ def utensil_holder(paint: Palette) -> ObjectModel:
         head = ellipsoid(0.026, 0.006, 0.036) if paint.chance(0.5) else box(0.024, 0.003, 0.036, 0.002)
         model.add(place(head, (0, 0, reach), None), tool, root, turn)
     return model.solid_cylinder(radius, 0, height)
+
+
+def _filling(wall: list[tuple[float, float]]) -> Mesh:
+    """What fills a vessel as far up as its inner wall, (radius, height) from the bottom up, is given."""
+    return lathe([(0, wall[0][1]), *wall, (0, wall[-1][1])], 24, crease=50)
+
+
+def _drink(paint: Palette) -> Material:
+    """Milk, coffee or juice that nothing shows through, or lemonade and tea that are clear."""
+    drink = paint.plain(None, 0.1)
+    return replace(drink, alpha=float(paint.rng.uniform(0.15, 0.6))) if paint.chance(0.5) else drink
 
 
 def _between(a: float, b: float, part: float) -> float:

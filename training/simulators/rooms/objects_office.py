@@ -169,7 +169,7 @@ def tablet(paint: Palette, category: str) -> ObjectModel:
         bump = box(w * 0.35, w * 0.4, 0.0012, 0.001)
         model.add(bump, paint.black(), (w * 0.45, d * 0.72, 2 * t))
         for x, y in ((0.3, 0.62), (0.3, 0.82), (0.62, 0.72)):
-            model.add(cylinder(w * 0.11, 0, 0.0016, 12), paint.glass(), (w * x, d * y, 2 * t + 0.0005))
+            model.add(cylinder(w * 0.11, 0, 0.0016, 12), paint.glass(alpha=1.0), (w * x, d * y, 2 * t + 0.0005))
     return model.solid_box(w, d, t + 0.0003, (0, 0, t + 0.0003))
 
 
