@@ -8,7 +8,7 @@ from any_texture import palette
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.simulators.rooms import mesh
+from training.simulators.rooms import layout, mesh
 from training.simulators.rooms.objects import ObjectModel
 from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS, YIELDING
 from training.simulators.rooms.scene import Material, Scene, SceneObject
@@ -33,6 +33,56 @@ def test_small_objects_touch_something_and_reach_at_most_a_millimetre_into_it(sc
         depth, touching = penetration(fixed, loose, scene.half_size)
         assert [item.category for item, touches in zip(loose, touching, strict=True) if not touches] == []
         assert [item.category for item, deep in zip(loose, depth, strict=True) if deep > MOST] == []
+
+
+def test_furniture_reaches_at_most_a_millimetre_into_furniture_rugs_walls_and_floor(scenes: list[Scene]) -> None:
+    """`settle` never moves fixed pieces, so they must be put right; here each is free to touch all others."""
+    assert len(scenes) >= 8
+    deep = []
+    for number, scene in enumerate(scenes):
+        solid = [item for item in scene.objects if item.furniture and item.colliders]
+        depth, _ = penetration([], solid, scene.half_size)
+        deep += [(number, item.category, mm) for item, mm in zip(solid, (depth * 1000).round(1), strict=True) if mm > 1]
+    assert deep == []
+
+
+def test_furniture_stands_on_top_of_rugs_or_beside_them(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        for rug in [item for item in scene.objects if item.category == "Rug"]:
+            for piece in [item for item in scene.objects if item.furniture and item is not rug]:
+                feet = layout._feet(piece)
+                if piece.position[2] < 0.02 and len(feet):
+                    covered = layout._lies_under(rug, feet)
+                    assert covered.all() or not covered.any(), f"{piece.category} stands half on a rug"
+                    assert piece.position[2] == pytest.approx(rug.bounds()[1][2] if covered.all() else 0.0)
+
+
+def test_table_stands_on_top_of_a_rug_or_beside_it_but_not_on_its_edge() -> None:
+    room = layout._Room(palette(), frozenset())
+    rug = (
+        ObjectModel("Rug").add(mesh.box(0.8, 0.7, 0.005), GREY, (0, 0, 0.005)).solid_box(0.8, 0.7, 0.005, (0, 0, 0.005))
+    )
+    table = ObjectModel("DiningTable").add(mesh.box(0.4, 0.3, 0.4), GREY, (0, 0, 0.4))
+    table.solid_box(0.4, 0.3, 0.4, (0, 0, 0.4))
+    assert room.try_fix(rug, 0, 0, 0) is not None
+    assert room.try_fix(table, 0.6, 0, 0) is None
+    beside, on_top = room.try_fix(table, 1.5, 0, 0), room.try_fix(table, 0.1, 0, 20)
+    assert beside is not None
+    assert on_top is not None
+    assert beside.position[2] == 0
+    assert on_top.position[2] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("across", [0, 1])
+def test_solid_piece_is_not_put_into_the_wall(across: int) -> None:
+    room = layout._Room(palette(), frozenset())
+    model = room.build("OfficeChair")
+    assert model is not None
+    at = [0.0, 0.0]
+    at[across] = room.half_size[across] - float(model.bounds()[1][across]) + 0.003
+    assert room.try_fix(model, *at, 0) is None
+    at[across] -= 0.004
+    assert room.try_fix(model, *at, 0) is not None
 
 
 def test_meshes_do_not_sink_into_the_floor(scenes: list[Scene]) -> None:

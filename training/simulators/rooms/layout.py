@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ from training.simulators.rooms.mesh import rotation
 from training.simulators.rooms.objects import ObjectModel
 from training.simulators.rooms.objects_catalogue import ROOM_THEMES, THEMES
 from training.simulators.rooms.objects_home import basket
-from training.simulators.rooms.scene import Focus, Scene, SceneError, SceneObject, Window
+from training.simulators.rooms.scene import Collider, Focus, Scene, SceneError, SceneObject, Window
 from training.simulators.rooms.settle import settle
 from training.simulators.rooms.structure import WALL_YAW, build_shell, wall_extent
 
@@ -45,7 +46,14 @@ LARGE_FIRST = {
 }
 """How often each of these is put on a surface before anything else is."""
 IN_WALL = 0.05
-"""m that a frame may reach into its wall."""
+"""m that a frame, a door or whatever else has no collider may reach into its wall."""
+FLOAT_SLACK = 0.0005
+"""m by which a solid piece may leave the room: what hangs at a wall touches it."""
+CORNERS = tuple(itertools.product((-1, 1), repeat=3))
+AT_FLOOR = 0.005
+"""m above its own origin where a piece touches the floor."""
+RUG_MARGIN = 0.004
+"""m between a rug and what stands beside it."""
 MIN_LOOSE = 6
 """A scene with fewer small objects at rest is refused."""
 
@@ -126,21 +134,32 @@ class _Room:
     ) -> SceneObject | None:
         """Add a piece if it stays inside the room and clear of all others by `margin` m; None otherwise.
 
-        `behind` is a piece that it may touch: a curtain hangs in front of its window.
+        What stands on the floor may stand on a rug instead, with all its feet; half on a rug it would tilt. `behind` is
+        a piece that it may touch: a curtain hangs in front of its window.
         """
-        turn, position = rotation("z", yaw), np.array([x, y, z])
-        probe = model.placed(position, turn, furniture=True)
+        turn = rotation("z", yaw)
+        probe = model.placed(np.array([x, y, z]), turn, furniture=True)
+        rug = self._rug_below(probe) if z == 0 else None
+        if rug is not None:
+            probe = model.placed(np.array([x, y, rug.bounds()[1][2]]), turn, furniture=True)
         low, high = probe.bounds()
         w, d, h = self.half_size
-        if max(-low[0], high[0]) > w + IN_WALL or max(-low[1], high[1]) > d + IN_WALL or high[2] > h + 1e-3:
+        beyond = FLOAT_SLACK if model.colliders else IN_WALL
+        if max(-low[0], high[0]) > w + beyond or max(-low[1], high[1]) > d + beyond or high[2] > h + 1e-3:
             return None
         boxes = _occupied(probe)
         if _overlap(boxes, self.keep_free, margin):
             return None
         for item, other in zip(self.fixed, self.boxes, strict=True):
-            if item is not behind and _overlap(boxes, other, margin):
+            if item is not behind and item is not rug and _overlap(boxes, other, margin):
                 return None
-        return self.fix(model, position, turn)
+        return self.fix(model, probe.position, turn)
+
+    def _rug_below(self, piece: SceneObject) -> SceneObject | None:
+        """The rug that a piece stands on with all its feet, if there is one."""
+        feet = _feet(piece)
+        rugs = (item for item in self.fixed if item.category == "Rug")
+        return next((rug for rug in rugs if len(feet) and _lies_under(rug, feet).all()), None)
 
     def along_wall(
         self, model: ObjectModel, wall: int, z: float = 0.0, gap: float = 0.015, tries: int = 6, u: float | None = None
@@ -177,13 +196,13 @@ def _furnish_room(room: _Room, kind: str) -> None:
             _against_any_wall(room, model)
     for item in list(room.fixed):
         _accompany(room, item)
+    if paint.chance(0.4) and not any(item.category == "Rug" for item in room.fixed):
+        _rug_somewhere(room)
     if paint.chance(0.65) and kind != "bathroom":
         _dining_group(room)
     for name in ("FloorLamp", "SideTable", "Chair", "Stool", "ArmChair", "Bench", "Fan", "OfficeChair"):
         if paint.chance(0.25):
             _anywhere(room, name)
-    if paint.chance(0.4) and not any(item.category == "Rug" for item in room.fixed):
-        _rug_at(room, rng.uniform(-0.5, 0.5, 2) * room.half_size[:2], 90.0 * int(rng.integers(2)))
     if kind == "bathroom":
         _dress_bathroom(room)
     _dress_walls(room, kind)
@@ -228,8 +247,9 @@ def _accompany(room: _Room, item: SceneObject) -> None:
             ahead = item.position + item.rotation @ np.array(
                 [0, -high[1] - model.bounds()[1][1] - rng.uniform(0.2, 0.4), 0]
             )
-            if room.try_fix(model, ahead[0], ahead[1], yaw) and paint.chance(0.6):
-                _rug_at(room, ahead[:2], yaw)
+            if paint.chance(0.6):
+                _rug_under(room, model, ahead, yaw)
+            room.try_fix(model, ahead[0], ahead[1], yaw)
     elif item.category in ("TVStand", "Dresser") and paint.chance(0.85 if item.category == "TVStand" else 0.25):
         model = room.build("Television")
         if model is not None:
@@ -248,9 +268,13 @@ def _dining_group(room: _Room) -> None:
     if model is None:
         return
     w, d, _ = room.half_size
-    for _ in range(10):
+    rugs = [item for item in room.fixed if item.category == "Rug"]
+    for attempt in range(10):
         yaw = 90.0 * int(rng.integers(2))
-        table = room.try_fix(model, rng.uniform(-0.6, 0.6) * w, rng.uniform(-0.6, 0.6) * d, yaw, margin=0.1)
+        x, y = rng.uniform(-0.6, 0.6) * w, rng.uniform(-0.6, 0.6) * d
+        if rugs and attempt < 3:
+            x, y = paint.pick(rugs).position[:2]
+        table = room.try_fix(model, x, y, yaw, margin=0.1)
         if table is None:
             continue
         half = model.bounds()[1]
@@ -268,14 +292,32 @@ def _dining_group(room: _Room) -> None:
         return
 
 
-def _rug_at(room: _Room, at: NDArray, yaw: float) -> None:
-    """A rug lies under what stands there already, clipped to the room by choosing a smaller one."""
-    model = room.build("Rug")
-    if model is None:
-        return
-    half = np.abs(rotation("z", yaw) @ model.bounds()[1])
-    if all(abs(at[i]) + half[i] < room.half_size[i] for i in (0, 1)):
-        room.fix(model, np.array([at[0], at[1], 0.0]), rotation("z", yaw))
+def _rug_somewhere(room: _Room) -> None:
+    """A rug where nothing stands yet; what comes later stands on it or beside it."""
+    rng = room.rng
+    for _ in range(8):
+        model = room.build("Rug")
+        if model is None:
+            return
+        x, y = rng.uniform(-0.5, 0.5, 2) * room.half_size[:2]
+        if room.try_fix(model, x, y, 90.0 * int(rng.integers(2)), margin=RUG_MARGIN) is not None:
+            return
+
+
+def _rug_under(room: _Room, piece: ObjectModel, at: NDArray, yaw: float) -> None:
+    """A rug large enough for all the feet of a piece that is to stand at `at`, before it is put there."""
+    turn = rotation("z", yaw)
+    feet = _feet(piece.placed(np.array([at[0], at[1], 0.0]), turn, furniture=True))
+    for _ in range(8):
+        model = room.build("Rug")
+        if model is None:
+            return
+        # Towards the room: a deep one would lie under the sofa's edge.
+        x, y, _ = np.array([at[0], at[1], 0]) + turn @ np.array([0, -room.rng.uniform(0, 0.15), 0])
+        if not _lies_under(model.placed(np.array([x, y, 0.0]), turn, furniture=True), feet).all():
+            continue
+        if room.try_fix(model, x, y, yaw, margin=RUG_MARGIN) is not None:
+            return
 
 
 def _dress_walls(room: _Room, kind: str) -> None:
@@ -574,16 +616,40 @@ def _occupied(item: SceneObject) -> NDArray[np.float64]:
         return np.array([[low, high]])
     boxes = []
     for collider in item.colliders:
-        if collider.shape == "box":
-            half = np.asarray(collider.size)
-        elif collider.shape == "cylinder":
-            half = np.array([collider.size[0], collider.size[0], collider.size[1]])
-        else:
-            half = np.full(3, collider.size[0])
         center = item.rotation @ collider.position + item.position
-        reach = np.abs(item.rotation @ collider.rotation) @ half
+        reach = np.abs(item.rotation @ collider.rotation) @ _half_extents(collider)
         boxes.append((center - reach, center + reach))
     return np.array(boxes)
+
+
+def _half_extents(collider: Collider) -> NDArray[np.float64]:
+    """`(3,)` m of the box around a collider, along its own axes."""
+    if collider.shape == "box":
+        return np.asarray(collider.size)
+    if collider.shape == "cylinder":
+        return np.array([collider.size[0], collider.size[0], collider.size[1]])
+    return np.full(3, collider.size[0])
+
+
+def _feet(item: SceneObject) -> NDArray[np.float64]:
+    """`(N, 2)` corners of what a piece touches the floor with, from above, m; none for what hangs."""
+    corners = [
+        item.rotation[:2] @ (collider.rotation @ (np.array(signs) * _half_extents(collider)) + collider.position)
+        + item.position[:2]
+        for collider in item.colliders
+        for signs in CORNERS
+        if collider.position[2] - np.abs(collider.rotation[2]) @ _half_extents(collider) < AT_FLOOR
+    ]
+    return np.array(corners).reshape(-1, 2)
+
+
+def _lies_under(rug: SceneObject, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool `(N,)`: which of the points `(N, 2)` of the floor a rug covers."""
+    (collider,) = rug.colliders
+    own = np.abs((points - rug.position[:2]) @ rug.rotation[:2, :2])
+    if collider.shape == "cylinder":
+        return np.hypot(own[:, 0], own[:, 1]) < collider.size[0]
+    return (own[:, 0] < collider.size[0]) & (own[:, 1] < collider.size[1])
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], margin: float) -> bool:
