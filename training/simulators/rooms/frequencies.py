@@ -25,12 +25,12 @@ def least_frequencies() -> Mapping[str, int]:
     return {name: least for least, names in levels.items() for name in names}
 
 
-def too_rare(counts: Mapping[str, int], frames: int, split: str) -> dict[str, float]:
+def too_rare(counts: Mapping[str, int], frames: int, split: str, enough: float = ENOUGH) -> dict[str, float]:
     """Classes that come less often than configured -> how many objects of them are expected at least.
 
     `counts` are objects by class in so many frames of one split. Classes of which the frames are too few to expect
-    `ENOUGH` objects pass, and so do held-out classes outside the test split.
+    `enough` objects pass, and so do held-out classes outside the test split.
     """
     skipped = frozenset() if split == "test" else held_out_classes()
     expected = {name: least * frames / 1000 for name, least in least_frequencies().items() if name not in skipped}
-    return {name: least for name, least in expected.items() if least >= ENOUGH and counts.get(name, 0) < least}
+    return {name: least for name, least in expected.items() if least >= enough and counts.get(name, 0) < least}
