@@ -100,7 +100,7 @@ def look_at(eye: Vector, target: Vector, roll: float = 0.0) -> NDArray[np.float6
     forward /= length
     right = np.cross(forward, [0.0, 0.0, 1.0])
     if np.linalg.norm(right) < 1e-4:  # straight up or down: any right will do
-        right = np.array([1.0, 0.0, 0.0])
+        right = np.array([1.0, 0.0, 0.0]) - forward[0] * forward
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
     c, s = np.cos(roll), np.sin(roll)
