@@ -1,9 +1,11 @@
 """A double of the wire protocol of AI2-THOR's executable: it speaks to the real client library through named pipes.
 
 It is not AI2-THOR. It serves small hand-made scenes of boxes, drawn by casting a ray a pixel, in AI2-THOR's frame
-(left-handed, y up, yaw clockwise from z), so that geometry can be checked exactly. Faults are asked for in
-`AI2THOR_DOUBLE_FAULT`, a JSON object: `kind`, `teleport` (which view it strikes at), `launches` (how many launches are
-struck) and `journal` (a file with the process id of each launch).
+(left-handed, y up, yaw clockwise from z), so that geometry can be checked exactly. With `AI2THOR_DOUBLE_PICTURES`, a
+file of `Pictures`, it serves those in turn instead, whatever view is asked for, and says where they were taken.
+
+Faults are asked for in `AI2THOR_DOUBLE_FAULT`, a JSON object: `kind`, `teleport` (which view it strikes at), `launches`
+(how many launches are struck) and `journal` (a file with the process id of each launch).
 """
 
 from __future__ import annotations
@@ -57,6 +59,56 @@ WATERING_CAN = {"WateringCan|1": ((1.0, 0.15, 3.7), (0.3, 0.3, 0.3))}
 """Of a held-out class; stands in even rooms only."""
 
 
+class Pictures:
+    """Rendered pictures of one room and its objects, in its own frame (right-handed, z up); 90 degrees high.
+
+    The file is an npz of `rgb` `(N, H, W, 3)`, `instances` `(N, H, W)`, `depth` `(N, H, W)` m, `pose` `(N, 4, 4)`
+    camera to room, and `name`, `low` and `high` of the objects 1, 2, ...
+    """
+
+    def __init__(self, path: str) -> None:
+        with np.load(path) as stored:
+            self.rgb, self.instances, self.depth = stored["rgb"], stored["instances"], stored["depth"]
+            self.pose, self.name = stored["pose"], stored["name"].tolist()
+            self.boxes = ((stored["low"] + stored["high"]) / 2, stored["high"] - stored["low"])
+        self.ids = np.array([color("Wall|0"), *map(color, self.name)], np.uint8)
+
+    def pixels(self, fov: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows `(height, 1)` and columns `(1, width)` of the pictures that a narrower and smaller one shows."""
+        reach = np.tan(np.deg2rad(fov) / 2) / height
+        full_height, full_width = self.depth.shape[1:]
+        rows = (np.arange(height) - (height - 1) / 2) * reach * full_height + (full_height - 1) / 2
+        columns = (np.arange(width) - (width - 1) / 2) * reach * full_height + (full_width - 1) / 2
+        return rows.round().astype(int)[:, None], columns.round().astype(int)[None, :]
+
+    def draw(self, number: int, fov: float, width: int, height: int) -> dict[int, np.ndarray]:
+        pixels = (number % len(self.rgb), *self.pixels(fov, width, height))
+        alpha = np.full((height, width, 1), 255, np.uint8)
+        ids = np.concatenate([self.ids[self.instances[pixels]], alpha], axis=2)
+        return {RGB: self.rgb[pixels], DEPTH: self.depth[pixels].astype(np.float32), IDS: ids}
+
+    def metadata(self, number: int) -> dict[str, Any]:
+        """The camera and the objects in AI2-THOR's frame: (x, z, y) there is our (x, y, z)."""
+        pose = self.pose[number % len(self.pose)]
+        x, y, z = pose[:3, 2]
+        yaw, horizon = np.rad2deg(np.arctan2(x, y)), np.rad2deg(np.arcsin(-z))
+        eye = dict(zip("xzy", pose[:3, 3].tolist(), strict=True))
+        boxes = [bounds(*(size[[0, 2, 1]].tolist() for size in box)) for box in zip(*self.boxes, strict=True)]
+        return {
+            "objects": [
+                {"objectId": name, "objectType": object_type(name), "axisAlignedBoundingBox": box, "visible": True}
+                for name, box in zip(self.name, boxes, strict=True)
+            ],
+            "colors": [{"name": name, "color": list(color(name))} for name in [*self.name, "Wall|0"]],
+            "agent": {
+                "position": eye,
+                "rotation": {"x": 0.0, "y": float(yaw), "z": 0.0},
+                "cameraHorizon": float(horizon),
+            },
+            "cameraPosition": eye,
+        }
+
+
 class Executable:
     """The far side of the pipes."""
 
@@ -65,6 +117,8 @@ class Executable:
         self.fov, self.scene, self.bright = 90.0, SCENES[0], 1.0
         self.agent = {"x": 2.0, "z": 2.0, "yaw": 0.0, "horizon": 0.0, "standing": True}
         self.teleports = 0
+        pictures = os.environ.get("AI2THOR_DOUBLE_PICTURES")
+        self.pictures = None if pictures is None else Pictures(pictures)
         self.load()
 
     def load(self) -> None:
@@ -165,6 +219,7 @@ class Executable:
             "thirdPartyCameras": [],
             "sceneName": self.scene,
             "depthFormat": "Meters",
+            **(self.pictures.metadata(self.teleports) if self.pictures is not None else {}),
             **outcome,
         }
 
@@ -174,6 +229,9 @@ class Executable:
     def draw(self) -> dict[int, bytes]:
         """The three images as they go over the wire: bottom row first."""
         width, height = self.size
+        if self.pictures is not None:
+            seen = self.pictures.draw(self.teleports, self.fov, width, height)
+            return {kind: image[::-1].tobytes() for kind, image in seen.items()}
         depth, hit = cast_rays(self.eye(), self.directions(), np.array(list(self.boxes.values())))
         names = ["Floor|0", "Wall|0", *self.boxes]
         ids = np.array([color(name) for name in names], np.uint8)[hit]
@@ -217,7 +275,7 @@ def cast_rays(eye: np.ndarray, directions: np.ndarray, boxes: np.ndarray) -> tup
 
 def object_type(name: str) -> str:
     """As AI2-THOR names things: the type first, but parts carry their own at the end (Sink|...|SinkBasin)."""
-    words = [word for word in name.split("|") if not word.isdigit()]
+    words = [word for word in name.split("|") if word[0].isalpha()]
     return words[-1]
 
 

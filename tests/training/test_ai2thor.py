@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,14 @@ from training.data.shards import read_shards
 from training.simulators.ai2thor.places import place_of_scene, rooms
 from training.simulators.ai2thor.process import ControllerLostError, ControllerOptions, ControllerProcess, Patience
 from training.simulators.ai2thor.simulator import Ai2ThorSimulator
+from training.simulators.ai2thor.views import is_worth_learning
+from training.simulators.ai2thor.whole_objects import class_table
 from training.simulators.base import Frame
+from training.simulators.rooms import simulator as rooms_simulator
+from training.simulators.rooms.camera import ViewSampler, look_at
+from training.simulators.rooms.sensor import develop, sample_sensor
+from training.simulators.rooms.simulator import RoomSimulator
+from training.simulators.rooms.textures import texture_bank
 
 pytest.importorskip("ai2thor", reason="the client library of AI2-THOR is an optional extra")
 
@@ -80,6 +88,40 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Fram
                 frames[f"{split} {scene}"] = list(simulator.frames(scene))
             simulator.close()
     return frames
+
+
+@pytest.fixture(scope="session")
+def room_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Level pictures of one of our own rooms, rendered once, with ids and types as AI2-THOR would give them."""
+    thor_type = {ours: theirs for theirs, ours in class_table().items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms_simulator, "texture_bank", lambda seed: texture_bank(seed, patterns=18, labels=16))
+        simulator = RoomSimulator("train", 0, 4 * WIDTH, 4 * HEIGHT)
+    room, _, rng = simulator._enter(0)
+    sampler, taken = ViewSampler(room, rng), []
+    for _ in range(200):
+        view = sampler.sample()
+        if view is None or len(taken) == 3:
+            break
+        level = look_at(view.eye, view.eye + view.rotation[:, 2])
+        view = replace(view, rotation=level, vertical_fov=np.pi / 2)
+        truth = simulator._renderer.ground_truth(view)
+        if is_worth_learning(truth.instances, truth.depth):
+            rgb = develop(simulator._renderer.color(view), sample_sensor(rng), rng)
+            taken.append((rgb, truth.instances, truth.depth, view.pose()))
+    simulator.close()
+    names = [
+        f"{thor_type.get(item.category, item.category)}|{item.position[0]:+.2f}|{item.position[2]:+.2f}|{number:+d}"
+        for number, item in enumerate(room.objects, 1)
+    ]
+    low, high = map(np.array, zip(*(item.bounds() for item in room.objects), strict=True))
+    images = {
+        key: np.stack(values)
+        for key, values in zip(("rgb", "instances", "depth", "pose"), zip(*taken, strict=True), strict=True)
+    }
+    path = tmp_path_factory.mktemp("pictures") / "room.npz"
+    np.savez(path, name=np.array(names), low=low, high=high, **images)
+    return path
 
 
 def assert_same(found: list[Frame], expected: list[Frame]) -> None:
@@ -260,6 +302,47 @@ def test_collect_command_writes_shards_through_a_fault(
     ]
     assert all(21 <= int(sample.meta["place"].removeprefix("FloorPlan")) % 100 <= 25 for sample in samples)
     assert all(sample.depth is not None and sample.depth.max() < 6000 for sample in samples)
+
+
+def test_collect_command_writes_rendered_rooms_as_they_were_served(
+    double: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room_pictures: Path
+) -> None:
+    monkeypatch.setenv("AI2THOR_DOUBLE_PICTURES", str(room_pictures))
+    out = tmp_path / "out"
+    command = ["collect", "--simulator", "ai2thor", "--split", "train", "--frames", "6", "--frames-per-shard", "6"]
+    sizes = ["--width", str(WIDTH), "--height", str(HEIGHT), "--workers", "1"]
+    assert main([*command, *sizes, "--out", str(out), "--executable", double]) == 0
+    served = ai2thor_double.Pictures(str(room_pictures))
+    low, size = served.boxes[0] - served.boxes[1] / 2, served.boxes[1]
+    classes = set()
+    samples = list(read_shards(out))
+    assert len(samples) == 6
+    for sample in samples:
+        assert sample.depth is not None
+        camera, pose = sample.meta["intrinsics"], np.array(sample.meta["pose"])
+        fov = np.rad2deg(2 * np.arctan(HEIGHT / 2 / camera["fy"]))
+        number = int(np.abs(served.pose - pose).max(axis=(1, 2)).argmin())
+        np.testing.assert_allclose(pose, served.pose[number], atol=1e-4)
+        pixels = (number, *served.pixels(fov, WIDTH, HEIGHT))
+        assert np.abs(sample.rgb.astype(int) - served.rgb[pixels]).mean() < 8  # JPEG
+        np.testing.assert_allclose(sample.depth / 1000, served.depth[pixels], atol=0.001)
+        truth = served.instances[pixels]
+        np.testing.assert_array_equal(sample.instances > 0, truth > 0)
+        for entry in sample.meta["objects"]:
+            classes.add(entry["class"])
+            shown = sample.instances == entry["id"]
+            if entry["class"] not in ("Cabinet", "Stove"):  # neighbours of these are joined
+                assert np.unique(truth[shown]).tolist() == [served.name.index(entry["name"]) + 1]
+            rows, columns = np.nonzero(shown)
+            z = sample.depth[shown] / 1000
+            rays = [(columns - camera["cx"]) / camera["fx"], (rows - camera["cy"]) / camera["fy"], np.ones(len(z))]
+            points = (np.stack(rays, axis=1) * z[:, None]) @ pose[:3, :3].T + pose[:3, 3]
+            whole = np.isin(np.arange(1, len(size) + 1), truth[shown])
+            lowest, highest = low[whole].min(axis=0), (low + size)[whole].max(axis=0)
+            # A pixel here shows the nearest one of the larger picture, half of whose width may be 15 mm off at 3 m.
+            slack = 0.01 + z[:, None] / HEIGHT / 4
+            assert ((points >= lowest - slack) & (points <= highest + slack)).all(), entry
+    assert len(classes) >= 5
 
 
 def test_houses_of_a_file_are_visited(double: str, tmp_path: Path) -> None:
