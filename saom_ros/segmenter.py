@@ -68,8 +68,7 @@ class Segmenter:
         Args:
             bundle: folder of the bundle; None = the one that ships with the package.
             runtime: `auto` or a name in `saom_ros.runtimes.RUNTIMES`.
-            threads: CPU threads for inference, 0 = the library's default. Unless it is 1, the work before and after
-                the model takes two.
+            threads: CPU threads for inference, 0 = the library's default.
             engines: folder of TensorRT engines; None = the user's cache.
 
         Raises:

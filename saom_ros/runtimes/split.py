@@ -61,7 +61,7 @@ class SplitRuntime:
         self.note = f"{encoder.note}, encoder and decoder apart"
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """Run the graphs; see `saom_ros.runtimes.base.Runtime`. Runs as often as the decoder as there are chunks."""
+        """Run the graphs; see `saom_ros.runtimes.base.Runtime`. Runs the decoder as often as there are chunks."""
         threshold = float(inputs["objectness_threshold"][0])
         encoded = self._encode(inputs, ranked=threshold >= 0)
         asked = _pick(inputs["points"], encoded["rank"], threshold)[: self._max_prompts]

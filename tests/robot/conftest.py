@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 from tiny_bundle import write_tiny_bundle
 
 from saom_ros import Segmenter
 
 if TYPE_CHECKING:
     from ros_harness import NodeProcess, Peer
-
-# A busy machine is no defect of the code.
-settings.register_profile("saom", deadline=None)
-settings.load_profile("saom")
 
 
 @pytest.fixture(scope="session")

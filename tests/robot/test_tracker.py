@@ -294,7 +294,7 @@ label_maps = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(se
 clips = st.lists(st.tuples(label_maps, st.integers(-SECOND, 8 * SECOND)), min_size=1, max_size=6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(clips)
 def test_the_output_is_the_input_with_other_numbers(clip):
     tracker, stamp = Tracker(), START
@@ -312,7 +312,7 @@ def test_the_output_is_the_input_with_other_numbers(clip):
             assert (getattr(result, column) == getattr(given_instances, column)).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(clips)
 def test_the_same_frames_give_the_same_ids(clip):
     stamps = START + np.cumsum([step for _, step in clip])

@@ -94,7 +94,7 @@ def test_a_full_picture_of_other_objects_is_a_scene_cut_though_something_is_alwa
 points = st.lists(st.tuples(st.floats(0, 320), st.floats(0, 240)), min_size=6, max_size=12, unique=True).map(np.array)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(points, st.floats(-80, 80), st.floats(-80, 80))
 def test_a_common_shift_is_found_exactly(before, dx, dy):
     moved = camera_motion(before, before + np.array([dx, dy]), SIZE, at=before)

@@ -82,7 +82,7 @@ def test_structure_and_things_without_a_box_do_not_break_the_rule() -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_order_of_objects_does_not_change_what_belongs_together(data: st.DataObject) -> None:
     kinds = ["Cabinet", "Drawer", "Dresser", "Shelf", "StoveBurner", "StoveKnob", "Sink", "SinkBasin"]
     place = st.tuples(*[st.floats(0, 2)] * 3)

@@ -108,7 +108,7 @@ def test_what_was_exported_comes_back(tmp_path: Path) -> None:
         assert [entry["class"] for entry in after.meta["objects"]] == ["Book", "Mug"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_both_kinds_of_rle_are_exact(mask: np.ndarray) -> None:
     height, width = mask.shape

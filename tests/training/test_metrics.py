@@ -283,7 +283,7 @@ def direct_coco(pairs, scores):
     return evaluation.stats
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 4)))
 def test_run_length_codes_decode_to_their_masks(labels):
     index, ids = metrics.compact_labels(labels)
@@ -299,7 +299,7 @@ def test_better_scores_on_better_masks_raise_ap():
     assert figures(truth, predicted, {1: 0.1, 2: 0.9})["ap"] == pytest.approx(50)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), objects=st.integers(1, 12), predictions=st.integers(0, 12))
 def test_figures_are_percentages_and_do_not_depend_on_ids(seed, objects, predictions):
     rng = np.random.default_rng(seed)

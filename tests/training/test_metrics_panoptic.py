@@ -87,7 +87,7 @@ def test_reliability_gathers_predictions_by_score():
     assert np.isnan(bins.iou[0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 999), st.booleans()), min_size=1, max_size=6))
 def test_calibration_error_agrees_with_torchmetrics(answers):
     truth = blocks(*((20, 20 + 60 * k, 40, 40) for k, (_, right) in enumerate(answers) if right), (300, 20, 40, 40))

@@ -104,7 +104,7 @@ def test_an_object_is_asked_once_at_most_at_its_prompt_and_in_half_of_the_frames
     assert 70 < at_prompt.sum() < 130
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_prompts_of_any_frame_match_the_label_under_them(seed):
     random = np.random.default_rng(seed)

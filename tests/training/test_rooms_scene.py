@@ -59,7 +59,7 @@ def test_closed_solids_face_outwards_and_enclose_their_volume(solid: Mesh, volum
     scale=st.tuples(*[st.floats(0.2, 3.0)] * 3),
     shift=st.tuples(*[st.floats(-2, 2)] * 3),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_placing_a_solid_keeps_it_closed_and_scales_its_volume(
     axis: str, degrees: float, scale: tuple[float, float, float], shift: tuple[float, float, float]
 ) -> None:

@@ -142,7 +142,7 @@ def test_what_stood_on_an_object_that_was_taken_out_falls_instead_of_floating() 
 
 
 @given(st.tuples(*[st.floats(-180, 180)] * 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_quaternions_give_back_their_rotation(angles: tuple[float, float, float]) -> None:
     turn = mesh.rotation("x", angles[0]) @ mesh.rotation("y", angles[1]) @ mesh.rotation("z", angles[2])
     np.testing.assert_allclose(rotation_from_quaternion(np.array(quaternion(turn))), turn, atol=1e-6)

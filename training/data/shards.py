@@ -214,6 +214,8 @@ def _checked_json(path: Place, key: str, files: Mapping[str, bytes]) -> Any:
     except ValueError as error:
         raise SaomError(f"shard {path}: sample {key} has a damaged json: {error}") from error
     checksums = meta.pop(_CHECKSUMS, {}) if isinstance(meta, dict) else {}
+    if not isinstance(checksums, dict):
+        raise SaomError(f"shard {path}: sample {key} has a damaged json: {_CHECKSUMS} is no table")
     for name in sorted(files.keys() & checksums.keys()):
         if zlib.crc32(files[name]) != checksums[name]:
             raise SaomError(f"shard {path}: sample {key} has a damaged {name}; delete the shard and collect again")

@@ -126,7 +126,7 @@ def load_recipe(name: str, quick: bool = False) -> Recipe:
         recipe = replace(recipe, out=f"{recipe.out}-quick") if quick else recipe
         _check(recipe)
         finetune_config(recipe)
-    except (yaml.YAMLError, dacite.DaciteError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, dacite.DaciteError, TypeError, ValueError, AttributeError) as error:
         raise SaomError(f"{path}: {error}; the fields are described in training/recipe/settings.py") from error
     except SaomError as error:
         raise SaomError(f"{path}: {error}") from error

@@ -1,6 +1,6 @@
 """From nothing to a model bundle with its card: simulate, finetune, evaluate, export, by one YAML file.
 
-    python -m training recipe default                    the model in the box; hours to days on CPUs
+    python -m training recipe default                    a model like the one in the box; hours to days on CPUs
     python -m training recipe default --quick            every stage on a few tiny frames, a minute or two
     python -m training recipe my.yaml --until simulate   make the data here, copy the folder, go on where a GPU is
 
@@ -58,9 +58,9 @@ def main(args: argparse.Namespace) -> int:
     out = args.out or Path(recipe.out)
     if args.photos:
         open_frames(args.photos)  # a folder that is none is told now, not after hours
-    run = Run(recipe, finetune_config(recipe), out, Record(out), args.photos)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what batch systems send is an interruption, too
     with only_run(out):
+        run = Run(recipe, finetune_config(recipe), out, Record(out), args.photos)
         check_begun(run)
         names = [stage.name for stage in STAGES]
         stages = STAGES[: names.index(args.until) + 1 if args.until else None]
