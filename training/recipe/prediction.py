@@ -63,7 +63,7 @@ def predict(run: Run, stage: str) -> Prediction:
         seconds, measured = _evaluation(run)
     else:
         return {"seconds": None, "measured": {}}
-    return {"seconds": round(seconds, 1), "measured": measured}
+    return {"seconds": round(seconds, 3), "measured": measured}
 
 
 def _simulation(run: Run) -> tuple[float, dict[str, float]]:

@@ -55,10 +55,9 @@ class Record:
         """Read what is there.
 
         Raises:
-            SaomError: nothing can be written there, or the file is damaged.
+            SaomError: the file is damaged.
         """
         self.path = folder / RECORD_NAME
-        check_writable(self.path)
         self.about: dict[str, Any] = {}
         self.stages: dict[str, StageRecord] = {}
         if self.path.exists():
@@ -108,7 +107,12 @@ class Record:
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder; the lock goes with the process, however it ends."""
+    """Keep a second run out of the folder, which is made; the lock goes with the process, however it ends.
+
+    Raises:
+        SaomError: nothing can be written there, or another run is at work.
+    """
+    check_writable(folder / RECORD_NAME)
     with (folder / _LOCK_NAME).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
