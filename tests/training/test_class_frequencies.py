@@ -69,7 +69,7 @@ def below_configured_rate(placed: Mapping[str, int]) -> set[str]:
 
 def test_scenes_place_every_class_as_often_as_configured(placed: Counter[str]) -> None:
     assert below_configured_rate(placed) == set()
-    assert len(placed) > 0.9 * len(MADE), sorted(MADE - set(placed))
+    assert len(placed) > 0.85 * len(MADE), sorted(MADE - set(placed))
 
 
 def test_a_class_that_is_no_longer_placed_falls_below_its_configured_rate(placed: Counter[str]) -> None:
