@@ -22,7 +22,7 @@ from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.lighting import light_scene
 from training.simulators.rooms.materials import Palette
 from training.simulators.rooms.objects import ObjectModel
-from training.simulators.rooms.renderer import Renderer, bake, create_context
+from training.simulators.rooms.renderer import GroundTruth, Renderer, bake, create_context
 from training.simulators.rooms.scene import IDENTITY, Scene, SceneObject
 from training.simulators.rooms.sensor import Sensor, develop
 from training.simulators.rooms.settle import settle
@@ -34,6 +34,9 @@ HALF_SIZE = (4.6, 4.6, 3.4)
 _WIDTH, _HEIGHT, _COLUMNS, _TILE_WIDTH = 512, 384, 4, 256
 _CAPTION = 22
 """px."""
+_RISES = (0.45, 1.0, 2.0)
+"""How far above an object the camera stands, as a multiple of how far before it."""
+_VISIBLE_PIXELS = 200
 
 
 @dataclass(frozen=True)
@@ -196,8 +199,7 @@ def main() -> int:
         rng = np.random.default_rng([args.seed, number])
         scene = example_scene(example, Palette(rng, textures))
         renderer.load(bake(scene), light_scene(scene, rng))
-        view = _view(scene)
-        truth = renderer.ground_truth(view)
+        view, truth = _clear_view(renderer, scene)
         tiles.append(
             _captioned(tile(develop(renderer.color(view), Sensor(), rng), truth.instances, _TILE_WIDTH), example)
         )
@@ -209,14 +211,24 @@ def main() -> int:
     return 0
 
 
-def _view(scene: Scene) -> View:
-    """From the front, a little to the right and above, at what is smallest in the example and what it belongs to."""
+def _clear_view(renderer: Renderer, scene: Scene) -> tuple[View, GroundTruth]:
+    """The lowest view that shows every object: what lies in a crate is seen from above only."""
+    for rise in _RISES:
+        view = _view(scene, rise)
+        truth = renderer.ground_truth(view)
+        if np.bincount(truth.instances.ravel(), minlength=len(scene.objects) + 1)[1:].min() >= _VISIBLE_PIXELS:
+            break
+    return view, truth
+
+
+def _view(scene: Scene, rise: float) -> View:
+    """From the front and a little to the right, at what is smallest in the example and what it belongs to."""
     shown = [item for item in scene.objects if not item.furniture] or scene.objects
     bounds = [item.bounds() for item in shown]
     low, high = np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)
     centre, size = (low + high) / 2, float(np.linalg.norm(high - low))
     fov = np.radians(40)
-    away = np.array([0.35, -1.0, 0.45]) / np.linalg.norm([0.35, 1.0, 0.45])
+    away = np.array([0.35, -1.0, rise]) / np.linalg.norm([0.35, -1.0, rise])
     distance = max(0.62 * size / np.tan(fov / 2), 0.6)
     return View("object", centre + distance * away, look_at(centre + distance * away, centre), float(fov))
 
