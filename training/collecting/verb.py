@@ -65,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, default=512, help="image width in px (default 512)")
     parser.add_argument("--height", type=int, default=384, help="image height in px (default 384)")
     parser.add_argument("--frames-per-shard", type=int, default=100, help="(default 100)")
-    ai2thor = parser.add_argument_group("options of --simulator ai2thor")
+    ai2thor = parser.add_argument_group(
+        "options of --simulator ai2thor", "with --ray the files must lie at the same place on every node"
+    )
     ai2thor.add_argument("--executable", metavar="PATH", help="AI2-THOR's program (default: its build is downloaded)")
     ai2thor.add_argument(
         "--houses", metavar="FILE", help="ProcTHOR houses, JSON or JSONL, .gz or not, instead of iTHOR"
