@@ -10,9 +10,9 @@ import yaml
 from any_texture import palette
 
 from training.simulators.rooms import furniture
+from training.simulators.rooms.baking import bake
 from training.simulators.rooms.convention import EXAMPLES, Example, example_scene
 from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS
-from training.simulators.rooms.renderer import bake
 from training.simulators.rooms.scene import Scene
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
+from training.simulators.rooms.baking import bake
 from training.simulators.rooms.camera import View, look_at
-from training.simulators.rooms.renderer import Renderer, back_to_front, bake, create_context
+from training.simulators.rooms.opengl import create_context
+from training.simulators.rooms.renderer import Renderer, back_to_front
 from training.simulators.rooms.scene import Part, SceneObject
 
 WIDTH, HEIGHT = 96, 72

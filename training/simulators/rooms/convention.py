@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from saom_ros.errors import SaomError
 from training.data.sheet import arrange, tile
 from training.simulators.rooms import furniture, furniture_wall, objects_home
+from training.simulators.rooms.baking import bake
 from training.simulators.rooms.camera import View, look_at
 from training.simulators.rooms.clutter import Clutter, PlacedSurface
 from training.simulators.rooms.lighting import light_scene
 from training.simulators.rooms.materials import Palette
 from training.simulators.rooms.objects import ObjectModel
-from training.simulators.rooms.renderer import GroundTruth, Renderer, bake, create_context
+from training.simulators.rooms.opengl import create_context
+from training.simulators.rooms.renderer import GroundTruth, Renderer
 from training.simulators.rooms.scene import IDENTITY, Scene, SceneObject
 from training.simulators.rooms.sensor import Sensor, develop
 from training.simulators.rooms.settle import settle

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from training.classes import held_out_classes
 from training.simulators.base import FRAME_SCHEMA, Frame, SceneSkippedError
 from training.simulators.rooms import VERSION
+from training.simulators.rooms.baking import SceneGeometry, bake
 from training.simulators.rooms.camera import View, ViewSampler, orbit
 from training.simulators.rooms.layout import build_scene
 from training.simulators.rooms.lighting import light_scene
-from training.simulators.rooms.renderer import GroundTruth, Renderer, SceneGeometry, bake, create_context
+from training.simulators.rooms.opengl import create_context
+from training.simulators.rooms.renderer import GroundTruth, Renderer
 from training.simulators.rooms.scene import Scene, SceneError, scene_seed
 from training.simulators.rooms.sensor import Sensor, develop, sample_sensor
 from training.simulators.rooms.textures import texture_bank
