@@ -6,8 +6,8 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ from training.classes import class_names
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
 from training.sam.half import half_precision
-from training.sam.model import PromptableModel
+from training.sam.model import grid_shape
 from training.sam.onnx_graph import export_onnx, export_split
+from training.sam.registry import model_class
 
 HALF_GRAPH_NAME = "model.fp16.onnx"
 MODEL_VERSION = "0.1.0"
@@ -47,8 +48,6 @@ MAX_PROMPTS = {"joint": 96, "separate": 128}
 GRAPH_PROMPTS = 256
 """Points that one graph decodes at most; separate decoding is unrolled over them. More need ``--split``."""
 MAX_INSTANCES = 64
-SAM_GRID = (32, 32)
-"""Everything mode's grid as published; a joint model asks one point per embedding cell."""
 THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 """Used until ``evaluate --choose-thresholds`` has chosen on validation frames."""
 
@@ -61,16 +60,19 @@ class TorchRuntime:
     """A ``saom_ros`` runtime over the torch module that is exported, so that evaluation runs what robots will run."""
 
     name = "torch"
-    note = "in this process"
 
-    def __init__(self, module: EverythingMode) -> None:
-        self._module = module.eval()
+    def __init__(self, module: EverythingMode, device: torch.device | str | None = None) -> None:
+        """``device``: where the module runs, and is moved to; None = a GPU where there is one."""
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._module = module.eval().to(self._device)
+        self.note = f"in this process, on {self._device}"
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see ``saom_ros.runtimes.base.Runtime``."""
+        tensors = (torch.from_numpy(np.ascontiguousarray(inputs[name])).to(self._device) for name in INPUT_NAMES)
         with torch.inference_mode():
-            outputs = self._module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in INPUT_NAMES))
-        return {name: tensor.numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
+            outputs = self._module(*tensors)
+        return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
 
 
 def load_checkpoint_segmenter(path: Path, height: int = 0, width: int = 0, max_prompts: int = 0) -> Segmenter:
@@ -90,42 +92,63 @@ def everything_mode(
     """
     model, described = load_checkpoint(checkpoint)
     training = described["training"]
-    last = training["config"]["stages"][-1]
-    size = InputSize(height or last["height"], width or last["width"])
-    if model.input_size not in (None, (size.height, size.width)):
-        needed = model.input_size
-        raise SaomError(f"input {size.width}x{size.height}: this model takes {needed[1]}x{needed[0]} only")
-    grid = _grid(model, size, training["config"].get("grid"))
-    points = grid.rows * grid.cols
-    if not 0 <= max_prompts <= points:
-        raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
-    prompts = max_prompts or (points if full_grid else min(MAX_PROMPTS[model.decoding], points))
-    instances = min(MAX_INSTANCES, prompts)
+    shapes = graph_shapes(
+        described["family"], described["model"], training["config"], height, width, max_prompts, full_grid
+    )
     config = BundleConfig(
         name=f"saom-{training['config']['name']}",
         version=MODEL_VERSION,
         family=described["family"],
         decoding=model.decoding,
-        input=size,
-        grid=grid,
-        max_prompts=prompts,
-        max_instances=instances,
+        input=shapes.input,
+        grid=shapes.grid,
+        max_prompts=shapes.max_prompts,
+        max_instances=shapes.max_instances,
         classes=class_names()[: described["model"].get("classes", 0)],
         thresholds=THRESHOLDS,
         licence="Apache-2.0",
         training=training,
     )
-    module = EverythingMode(model, size.height, size.width, (grid.rows, grid.cols), prompts, instances)
+    size, grid = (shapes.input.height, shapes.input.width), (shapes.grid.rows, shapes.grid.cols)
+    module = EverythingMode(model, *size, grid, shapes.max_prompts, shapes.max_instances)
     return module.eval(), config
 
 
-def _grid(model: PromptableModel, size: InputSize, trained: Sequence[int] | None) -> Grid:
-    """The grid that training asked; left out, the family's own."""
-    if trained:
-        return Grid(*trained)
-    if model.decoding == "separate":
-        return Grid(*SAM_GRID)
-    return Grid(size.height // model.objectness_stride, size.width // model.objectness_stride)
+@dataclass(frozen=True)
+class GraphShapes:
+    """What is fixed in a graph."""
+
+    input: InputSize
+    grid: Grid
+    max_prompts: int
+    """Points asked at most."""
+    max_instances: int
+    """Masks given out at most."""
+
+
+def graph_shapes(
+    family: str,
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    height: int = 0,
+    width: int = 0,
+    max_prompts: int = 0,
+    full_grid: bool = False,
+) -> GraphShapes:
+    """What the graph of a model will have, before there is one: of its ``family``, its shape ``model`` and the
+    configuration that it is ``training`` with. The rest, and what is raised, as in ``everything_mode``.
+    """
+    last, kind = training["stages"][-1], model_class(family)
+    size = InputSize(height or last["height"], width or last["width"])
+    side = model.get("image_size")
+    if side and (size.height, size.width) != (side, side):
+        raise SaomError(f"input {size.width}x{size.height}: this model takes {side}x{side} only")
+    grid = Grid(*grid_shape(training.get("grid"), kind.decoding, kind.objectness_stride, size.height, size.width))
+    points = grid.rows * grid.cols
+    if not 0 <= max_prompts <= points:
+        raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
+    prompts = max_prompts or (points if full_grid else min(MAX_PROMPTS[kind.decoding], points))
+    return GraphShapes(size, grid, prompts, min(MAX_INSTANCES, prompts))
 
 
 def write_bundle(
@@ -157,7 +180,7 @@ def write_bundle(
         export_onnx(module, temporary / GRAPH_NAME)
     if half:
         halved = half_precision(module)
-        check_half_parity(outputs, TorchRuntime(halved).run(inputs))
+        check_half_parity(outputs, TorchRuntime(halved, "cpu").run(inputs))
         export_onnx(halved, temporary / HALF_GRAPH_NAME)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
     (temporary / "README.md").write_text(card)
@@ -183,10 +206,11 @@ def golden_pair(
     """
     box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
     inputs = everything_inputs(config, box, image)
-    outputs = TorchRuntime(module).run(inputs)
+    runtime = TorchRuntime(module, "cpu")  # the same pair on every machine; export needs the module there, too
+    outputs = runtime.run(inputs)
     if not (outputs["scores"] > 0).any():
         inputs |= {name: np.zeros(1, np.float32) for name in ("score_threshold", "objectness_threshold")}
-        outputs = TorchRuntime(module).run(inputs)
+        outputs = runtime.run(inputs)
     _used_masks(outputs)
     return inputs, outputs
 

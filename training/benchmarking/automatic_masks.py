@@ -145,9 +145,9 @@ def make_system(name: str, checkpoint: Path, folder: Path) -> Callable[[NDArray[
         return AutomaticMasks(answering_once(module.model.sam), config.grid.rows)
     if name == FULL_GRID:
         module, config = everything_mode(checkpoint, max_prompts=config.grid.rows * config.grid.cols)
-        return FullGrid(Segmenter(config, TorchRuntime(module)))
+        return FullGrid(Segmenter(config, TorchRuntime(module, "cpu")))
     if name == OBJECTNESS:
-        return Segmenter(config, TorchRuntime(module))
+        return Segmenter(config, TorchRuntime(module, "cpu"))
     bundle = folder / f"{checkpoint.stem}-bundle"
     if not bundle.exists():
         write_bundle(module, config, bundle, labelled_frames(1)[0].rgb, f"# {config.name}\n")

@@ -5,7 +5,7 @@ jointly; ``separate.py`` answers each alone, as the official SAM does.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +17,8 @@ from saom_ros.errors import SaomError
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 """Normalisation of RGB in 0..255, that of ImageNet and of SAM."""
+SAM_GRID = (32, 32)
+"""Rows and columns of SAM's own everything mode, as published (arXiv 2304.02643)."""
 
 
 @dataclass
@@ -92,6 +94,21 @@ class PromptableModel(nn.Module, ABC):
         """Parameters of ``encoder_modules``."""
         for module in self.encoder_modules():
             yield from module.parameters()
+
+
+def grid_shape(
+    chosen: Sequence[int] | None, decoding: Literal["joint", "separate"], stride: int, height: int, width: int
+) -> tuple[int, int]:
+    """Rows and columns of everything mode's grid over an input of height x width px: what training asks and export
+    writes.
+
+    ``chosen``: the configuration's; None = a point per objectness cell of ``stride`` px with joint decoding, SAM's own
+    grid with separate.
+    """
+    if chosen:
+        rows, cols = chosen
+        return rows, cols
+    return SAM_GRID if decoding == "separate" else (height // stride, width // stride)
 
 
 def best_scored(masks: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:

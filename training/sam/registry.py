@@ -73,14 +73,21 @@ def build_model(family: str, shape: Mapping[str, Any]) -> PromptableModel:
     return SeparateSam(family, config, assemble_sam(encoder, decoder), config.classes)
 
 
+def model_class(family: str) -> type[SmallSam] | type[SeparateSam]:
+    """The class of a family's models, which tells decoding and objectness stride without building one.
+
+    Raises SaomError for an unknown family.
+    """
+    return SmallSam if _shape_class(family) is SmallSamConfig else SeparateSam
+
+
 def read_shape(family: str, shape: Mapping[str, Any]) -> SmallSamConfig | SamSmallConfig | OfficialSamConfig:
     """The shape as the family's dataclass; SaomError names what does not fit."""
-    if family not in FAMILIES:
-        raise SaomError(f"model family {family!r} is not known; expected one of {', '.join(FAMILIES)}")
+    kind = _shape_class(family)
     try:
-        return dacite.from_dict(FAMILIES[family], shape, dacite.Config(cast=[tuple], strict=True))
+        return dacite.from_dict(kind, shape, dacite.Config(cast=[tuple], strict=True))
     except (dacite.DaciteError, TypeError, ValueError, AttributeError) as error:
-        raise SaomError(f"model of family {family!r}: {error}; see {FAMILIES[family].__name__}") from error
+        raise SaomError(f"model of family {family!r}: {error}; see {kind.__name__}") from error
 
 
 def load_official(path: Path, family: str, shape: Mapping[str, Any] | None = None) -> SeparateSam:
@@ -95,6 +102,12 @@ def load_official(path: Path, family: str, shape: Mapping[str, Any] | None = Non
     assert isinstance(model, SeparateSam)
     official.load_weights(model.sam, path, family)
     return model.eval()
+
+
+def _shape_class(family: str) -> type[SmallSamConfig] | type[SamSmallConfig] | type[OfficialSamConfig]:
+    if family not in FAMILIES:
+        raise SaomError(f"model family {family!r} is not known; expected one of {', '.join(FAMILIES)}")
+    return FAMILIES[family]
 
 
 def _official_encoder(family: str, config: OfficialSamConfig, out_channels: int) -> nn.Module:
