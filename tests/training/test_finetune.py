@@ -45,7 +45,7 @@ def write_run(folder, data, **changes):
         "model": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
         "loader_workers": 0,
         "validate_every": 4,
-        "checkpoint_every": 2,
+        "checkpoint_seconds": 0,
         **changes,
     }
     path = folder / "run.yaml"
@@ -72,7 +72,7 @@ def test_a_run_writes_a_checkpoint_that_describes_itself(checkpoint):
 def test_a_run_goes_on_where_it_stopped(tmp_path, data):
     """Killed after two batches and started again, a run ends with the weights of an unbroken one."""
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    run = write_run(tmp_path, data, stages=STAGES[1:], validate_every=99, checkpoint_every=1)
+    run = write_run(tmp_path, data, stages=STAGES[1:], validate_every=99, checkpoint_seconds=0)
     assert main(["finetune", "--config", str(run), "--out", str(unbroken)]) == 0
 
     import training.finetuning.verb as finetune

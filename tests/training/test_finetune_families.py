@@ -3,20 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from saom_ros.letterbox import Letterbox, grid_points
 from tests.training.tiny_sam import TINY_SAM, write_part_shards
 from training.__main__ import main
+from training.export import graph_shapes
 from training.finetuning.batches import TrainingBatches
-from training.finetuning.config import LossWeights, load_config
+from training.finetuning.config import LossWeights, load_config, plain
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.module import WholeObjects
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import EverythingMode
 from training.sam.official import published_names
-from training.sam.registry import build_model
+from training.sam.registry import build_model, model_class
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TINY_RUN = {
@@ -102,10 +105,11 @@ def test_a_base_model_learns_its_mask_alone_and_its_three_ambiguous_ones(base, d
     assert hyper == [True] * 4
 
 
-def test_training_asks_the_points_that_everything_mode_will_ask(tmp_path, data):
+@pytest.mark.parametrize("grid", [[16, 16], None])
+def test_training_asks_the_points_that_everything_mode_will_ask(tmp_path, data, grid):
     """Of a grid finer than the objectness cells, too; else scores would learn on points that nobody asks."""
     run = tmp_path / "run.yaml"
-    run.write_text(yaml.safe_dump({"name": "x", **TINY_RUN, **data}))
+    run.write_text(yaml.safe_dump({"name": "x", **TINY_RUN, **data, "grid": grid}))
     config = load_config(run)
     torch.manual_seed(0)
     module = WholeObjects(config, 1, {}).eval()
@@ -117,10 +121,28 @@ def test_training_asks_the_points_that_everything_mode_will_ask(tmp_path, data):
     batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(8), 0).batch(0)
     with torch.no_grad():
         module.training_step(batch, 0)
-        everything, threshold = EverythingMode(module.model, 64, 64, config.grid, 2, 2), torch.zeros(1)
+        shapes = graph_shapes(config.family, config.model, plain(config))
+        everything = EverythingMode(module.model, 64, 64, (shapes.grid.rows, shapes.grid.cols), 2, 2)
+        threshold = torch.zeros(1)
         for image, points in zip(batch.images, batch.grid, strict=True):
             everything(image.permute(1, 2, 0)[None], points, threshold, threshold, threshold)
     assert torch.equal(asked[0][:, -2:], torch.cat(asked[1:]))
+
+
+@pytest.mark.parametrize("grid", [[12, 16], None])
+@pytest.mark.parametrize("family", ["small", "sam_small", "vit_b", "mobile_sam"])
+def test_training_and_export_have_one_grid(tmp_path, family, grid):
+    """Whether the configuration names it or not."""
+    run = tmp_path / "run.yaml"
+    shape = {} if family == "small" else {"image_size": 128}
+    stages = [{"width": 128, "height": 128, "images": 1}]
+    values = {"data": "d", "validation": "v", "family": family, "model": shape, "grid": grid, "stages": stages}
+    run.write_text(yaml.safe_dump({"name": "x", **values}))
+    config = load_config(run)
+    exported = graph_shapes(family, config.model, plain(config)).grid
+    box = Letterbox.fit(96, 128, 128, 128)
+    trained_on = config.prompting(model_class(family).objectness_stride).grid_of(box)
+    np.testing.assert_array_equal(trained_on, grid_points(exported.rows, exported.cols, box))
 
 
 def test_fine_tuning_starts_from_our_own_base_with_a_frozen_encoder(tmp_path, data, base):
@@ -173,7 +195,7 @@ def test_an_interrupted_run_with_accumulation_ends_bit_for_bit_as_an_unbroken_on
             raise KillError
         return step(self, batch, index)
 
-    values = {**TINY_RUN, **data, "model": {**TINY_SAM, "classes": 55}, "accumulate": 2, "checkpoint_every": 1}
+    values = {**TINY_RUN, **data, "model": {**TINY_SAM, "classes": 55}, "accumulate": 2, "checkpoint_seconds": 0}
     values |= {"loss": {"classes": 1}, "validate_every": 99}
     unbroken = trained(tmp_path / "unbroken", values)
     with pytest.MonkeyPatch.context() as patch:

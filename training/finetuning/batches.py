@@ -7,7 +7,7 @@ embeddings are cached, frames come whole and unchanged, as embeddings instead of
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from training.finetuning.prompt_sampling import (
     sample_ambiguous,
     sample_prompts,
 )
+from training.sam.model import grid_shape
 
 
 @dataclass
@@ -59,6 +60,10 @@ class Batch:
         """The tensors that are there, by name."""
         return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
 
+    def pin_memory(self) -> "Batch":
+        """Move every tensor to memory that a GPU copies from while it computes; a DataLoader calls this."""
+        return Batch(**{name: tensor.pin_memory() for name, tensor in self.tensors().items()})
+
     def to(self, device: torch.device) -> "Batch":
         """Move every tensor; Lightning calls this."""
         return Batch(**{name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors().items()})
@@ -87,14 +92,19 @@ class Prompting:
     stride: int
     """Input px per cell of the model's objectness map."""
     grid: tuple[int, int] | None = None
-    """Rows and columns of everything mode's grid; None: one point per objectness cell."""
+    """Rows and columns of everything mode's grid; None: as ``training.sam.model.grid_shape`` says."""
     ambiguous: bool = False
     """Whether parts are targets as well as whole objects."""
+    decoding: Literal["joint", "separate"] = "joint"
+    """How the model answers points, which decides the grid that is left out."""
+
+    def grid_shape(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of everything mode's grid over an input of this size (px)."""
+        return grid_shape(self.grid, self.decoding, self.stride, height, width)
 
     def grid_of(self, box: Letterbox) -> NDArray[np.float32]:
         """The grid of everything mode over a letterboxed frame: float32 (P, 2), xy input px."""
-        rows, cols = self.grid or (box.input_height // self.stride, box.input_width // self.stride)
-        return grid_points(rows, cols, box)
+        return grid_points(*self.grid_shape(box.input_height, box.input_width), box)
 
 
 class TrainingBatches(torch.utils.data.IterableDataset):

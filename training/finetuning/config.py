@@ -13,8 +13,11 @@ from training.classes import class_names
 from training.finetuning.augmentation import Augmentation
 from training.finetuning.batches import Prompting, Stage
 from training.finetuning.prompt_sampling import PromptSampling
-from training.sam.registry import read_shape
+from training.sam.registry import model_class, read_shape
 from training.settings_files import read_settings
+
+MACHINE_FIELDS = ("precision", "loader_workers", "checkpoint_seconds", "compile")
+"""Fields of ``FinetuneConfig`` that say how a machine trains, not what: a run may go on with others."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class FinetuneConfig:
     model: dict[str, Any] = field(default_factory=dict)
     """Shape of the model: fields of the family's dataclass in training/sam/registry.py."""
     grid: tuple[int, int] | None = None
-    """Rows and columns of everything mode's grid of points; left out: one point per embedding cell."""
+    """Rows and columns of everything mode's grid of points; left out: one point per objectness cell with joint
+    decoding, SAM's 32 x 32 with separate."""
     target: Literal["whole_objects", "ambiguous"] = "whole_objects"
     """What a point asks for: its whole object, or as SAM is trained, a part or the whole under it, best of three masks
     (then no background and no own peaks are asked)."""
@@ -92,8 +96,10 @@ class FinetuneConfig:
     """Machines to train on; start the same command on each, as Lightning's cluster environments want it."""
     loader_workers: int = 1
     """Processes that make batches, per device."""
-    checkpoint_every: int = 250
-    """Optimizer steps between checkpoints."""
+    checkpoint_seconds: float = 60.0
+    """Seconds between checkpoints, at least; 0 for one after every optimizer step."""
+    compile: bool | None = None
+    """Whether PyTorch compiles the model's encoder and joint decoder; left out: on GPUs. Minutes at the first step."""
     validate_every: int = 1000
     """Batches between validations."""
     validation_frames: int = 64
@@ -101,7 +107,12 @@ class FinetuneConfig:
 
     def prompting(self, stride: int) -> Prompting:
         """How frames become prompts and targets for a model of this objectness stride (px)."""
-        return Prompting(self.prompts, stride, self.grid, self.target == "ambiguous")
+        decoding = model_class(self.family).decoding
+        return Prompting(self.prompts, stride, self.grid, self.target == "ambiguous", decoding)
+
+    def learned(self) -> dict[str, Any]:
+        """What decides the weights, as plain values: all but MACHINE_FIELDS."""
+        return {name: value for name, value in plain(self).items() if name not in MACHINE_FIELDS}
 
 
 def load_config(path: Path) -> FinetuneConfig:
@@ -137,9 +148,10 @@ def _check(config: FinetuneConfig) -> None:
         _check_stage(stage, config)
     if not 0 < config.learning_rate < math.inf:
         raise SaomError(f"learning_rate is {config.learning_rate}; it must be a number above 0")
-    lowest = {"devices": 1, "nodes": 1, "accumulate": 1, "checkpoint_every": 1, "validate_every": 1}
-    for name, least in {**lowest, "validation_frames": 1, "loader_workers": 0, "warmup": 0, "seed": 0}.items():
-        if getattr(config, name) < least:
+    lowest = {"devices": 1, "nodes": 1, "accumulate": 1, "validate_every": 1}
+    lowest |= {"validation_frames": 1, "checkpoint_seconds": 0, "loader_workers": 0, "warmup": 0, "seed": 0}
+    for name, least in lowest.items():
+        if not getattr(config, name) >= least:  # nor NaN
             raise SaomError(f"{name} is {getattr(config, name)}; it must be at least {least}")
     for name, least in {"objects": 1, "background": 0, "own_peaks": 0, "min_area": 1}.items():
         if getattr(config.prompts, name) < least:

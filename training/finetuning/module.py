@@ -3,7 +3,6 @@
 With ``target: whole_objects`` a point is answered with one whole object; with ``ambiguous`` with SAM's three masks.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from training.finetuning import losses
 from training.finetuning.answer_losses import Answers, answer_losses, truth_of
 from training.finetuning.batches import Batch, images_seen
 from training.finetuning.config import FinetuneConfig
+from training.finetuning.optimizer import adamw, warmup_and_cosine
 from training.sam.checkpoint import describe
 from training.sam.everything import prompt_rank
 from training.sam.model import Features, best_scored, cell_index
@@ -82,8 +82,9 @@ class WholeObjects(lightning.LightningModule):
 
     def _own_peaks(self, objectness: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The grid points (B, n, 2) px that everything mode would ask first, and the instances under them (B, n)."""
-        rows, cols = self.config.grid or objectness.shape[-2:]
-        rank = prompt_rank(objectness, batch.grid, rows, cols, self.model.objectness_stride)
+        stride = self.model.objectness_stride
+        size = objectness.shape[-2] * stride, objectness.shape[-1] * stride
+        rank = prompt_rank(objectness, batch.grid, *self.config.prompting(stride).grid_shape(*size), stride)
         index = rank.topk(self.config.prompts.own_peaks).indices
         points = batch.grid.gather(1, index[..., None].expand(-1, -1, 2))
         height, width = batch.labels.shape[-2:]
@@ -121,19 +122,36 @@ class WholeObjects(lightning.LightningModule):
         }.items():
             self.log(f"val/{name}", 100 * value, prog_bar=name == "prompted_miou", batch_size=len(iou), sync_dist=True)
 
+    def on_fit_start(self) -> None:
+        """Compile what runs most, as functions: as modules, weights would get other names. The moving average has its
+        own copy by now.
+        """
+        wanted = self.config.compile
+        if not (self.device.type == "cuda" if wanted is None else wanted):
+            return
+        # Input sizes are few, and each is worth kernels of its own; the number of points differs from batch to batch.
+        setattr(self.model, "encode", torch.compile(self.model.encode, dynamic=False))  # noqa: B010
+        if self.model.decoding == "joint":  # separate decoding loops over points: a graph without end
+            setattr(self.model, "decode", torch.compile(self.model.decode))  # noqa: B010
+
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine over the whole run."""
-        learning = [p for p in self.model.parameters() if p.requires_grad]
-        decayed, free = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, self.config.learning_rate, betas=(0.9, 0.98))
-
-        def factor(step: int) -> float:
-            warm = min(1.0, (step + 1) / max(self.config.warmup, 1))
-            return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / self.total_steps, 1.0))))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        optimizer = adamw(self.model.parameters(), self.config.learning_rate, self.config.weight_decay)
+        scheduler = warmup_and_cosine(optimizer, self.config.warmup, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Limit the norm of all gradients together. Lightning itself refuses to with fused kernels and mixed precision,
+        for the sake of float16's scaler, which bfloat16 does without.
+        """
+        if gradient_clip_val:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the model and the run in plain values, so that the file can be read without running code."""

@@ -53,10 +53,10 @@ def train_once(
     `start`, `data` and `validation` as `finetune --init`, `--data` and `--validation`.
 
     Raises:
-        SaomError: the folder holds a run with other settings.
+        SaomError: the folder holds a run with other settings, of those that decide what is learned.
     """
     settings, wanted = folder / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False)
-    if settings.exists() and settings.read_text() != wanted:
+    if settings.exists() and not _learns_the_same(settings, config):
         raise SaomError(f"{settings}: this run was begun with other settings; give another --out, or remove {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(settings, wanted.encode())
@@ -66,3 +66,13 @@ def train_once(
         run_verb("finetune", "--config", settings, *options, "--out", folder)
         (folder / "trained").touch()
     return checkpoint_of(folder)
+
+
+def _learns_the_same(settings: Path, config: FinetuneConfig) -> bool:
+    """Whether a run that was begun with the settings of this file would learn what the configuration says."""
+    try:
+        before = yaml.safe_load(settings.read_text())
+    except yaml.YAMLError:
+        return False
+    wanted = config.learned()
+    return isinstance(before, dict) and {name: before.get(name) for name in wanted} == wanted

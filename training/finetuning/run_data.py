@@ -11,6 +11,7 @@ from training.finetuning.batches import Batch, Prompting, Stage, TrainingBatches
 from training.finetuning.config import FinetuneConfig
 from training.finetuning.embedding_cache import EmbeddingCache, cache_path, make_embeddings
 from training.finetuning.frame_store import FrameStore
+from training.finetuning.interruption import ignore_signals
 from training.finetuning.module import WholeObjects
 from training.sam.model import Features
 
@@ -56,7 +57,14 @@ class RunData(lightning.LightningDataModule):
             embeddings=self._embeddings,
         )
         workers = self.config.loader_workers
-        return DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        return DataLoader(
+            batches,
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+            worker_init_fn=ignore_signals,
+        )
 
     def val_dataloader(self) -> DataLoader:
         """One frame a batch, each with all its objects asked."""

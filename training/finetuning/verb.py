@@ -2,11 +2,13 @@
 
 One YAML file is the whole run (``training.finetuning.config``). Batches come from ``training.finetuning.batches``, the
 training step from ``training.finetuning.module``; Lightning drives one CPU, one GPU or several. A run writes
-``last.ckpt`` every ``checkpoint_every`` steps and goes on from there when it is started again.
+``last.ckpt`` every ``checkpoint_seconds`` and goes on from there when it is started again, also on another machine.
+Ctrl-C and SIGTERM end it after the step in hand, saved.
 """
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -14,16 +16,19 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from saom_ros.errors import SaomError
 from training.data.shards import list_shards, read_members
 from training.finetuning.batches import stage_batches
+from training.finetuning.checkpoints import Checkpoints, save_whole
 from training.finetuning.config import FinetuneConfig, load_config, plain
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.grid_report import grid_report
+from training.finetuning.interruption import Interruption, StoppedError
 from training.finetuning.module import WholeObjects
 from training.finetuning.run_data import RunData
 from training.sam.checkpoint import load_checkpoint
@@ -48,10 +53,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train, or go on training."""
+    """Train, or go on training; 130 or 143 where SIGINT or SIGTERM ended it."""
     as_written = load_config(args.config)  # this is what bundles tell: paths of a machine concern nobody else
     config = replace(as_written, data=args.data or as_written.data, validation=args.validation or as_written.validation)
     out = args.out or Path("runs") / config.name
+    with Interruption() as interruption:
+        try:
+            train(config, plain(as_written), args.init, out, interruption)
+        except (KeyboardInterrupt, SystemExit, StoppedError):  # Lightning makes an exit of an interrupt
+            if interruption.number is None:
+                raise
+            return _tell_interruption(out / "last.ckpt", interruption.status)
+    print(f"trained: {out / 'last.ckpt'}")
+    return 0
+
+
+def train(
+    config: FinetuneConfig, described: dict[str, Any], init: Path | None, out: Path, interruption: Interruption
+) -> None:
+    """Train into ``out``, or go on training there. ``described``: the configuration as checkpoints tell it.
+
+    Raises:
+        SaomError: data, weights or the run that is there do not fit.
+        KeyboardInterrupt, SystemExit, StoppedError: it was interrupted.
+    """
     for folder in (config.data, config.validation):
         _refuse_test_frames(Path(folder))
     training_frames = FrameStore(Path(config.data), with_parts=config.target == "ambiguous")
@@ -60,17 +85,28 @@ def main(args: argparse.Namespace) -> int:
     lightning.seed_everything(config.seed, verbose=False)
 
     record = {"frames": len(training_frames), "seed": config.seed, "version": code_version()}
-    module = WholeObjects(config, total_steps(config), {**record, "config": plain(as_written)})
+    module = WholeObjects(config, total_steps(config), {**record, "config": described})
     last = out / "last.ckpt"
-    start = last if last.exists() else args.init
+    start = last if last.exists() else init
     if start:
         module.model.load_state_dict(_weights(start, module.model).state_dict())
     _report_grid(module, training_frames)
-    trainer = make_trainer(config, out)
+    trainer = make_trainer(config, out, interruption)
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    trainer.save_checkpoint(last, weights_only=False)
-    print(f"trained: {last}")
-    return 0
+    save_whole(trainer, last)
+    if interruption.number is not None:  # it came after the last step: the run is done, what called it is not
+        raise StoppedError
+
+
+def _tell_interruption(last: Path, status: int) -> int:
+    """Say how to go on. Of several processes one speaks, and the others end in peace: Lightning kills a run, and not
+    gently, where one of its processes has another status than 0.
+    """
+    if rank_zero_only.rank:
+        return 0
+    kept = f"{last} is saved, the same command goes on from there" if last.exists() else "the same command begins anew"
+    print(f"interrupted; {kept}", file=sys.stderr)
+    return status
 
 
 def _refuse_test_frames(folder: Path) -> None:
@@ -116,12 +152,9 @@ def _report_grid(module: WholeObjects, frames: FrameStore) -> None:
     module.record["grid_report"] = plain(report)
 
 
-def make_trainer(config: FinetuneConfig, out: Path) -> lightning.Trainer:
+def make_trainer(config: FinetuneConfig, out: Path, interruption: Interruption) -> lightning.Trainer:
     """Lightning's trainer of a run: moving average, checkpoints, TensorBoard and CSV logs below ``out``."""
     steps = total_steps(config)
-    checkpoints = ModelCheckpoint(
-        out, filename="last", enable_version_counter=False, every_n_train_steps=config.checkpoint_every
-    )
     # Each family has parameters that a run does not use (SAM's box prompts, heads without a loss).
     several = config.devices * config.nodes > 1
     return lightning.Trainer(
@@ -144,7 +177,7 @@ def make_trainer(config: FinetuneConfig, out: Path) -> lightning.Trainer:
         callbacks=[
             # As interpolation, which leaves frozen weights as they are to the last bit: caches are keyed by them.
             WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
-            checkpoints,
+            Checkpoints(out / "last.ckpt", config.checkpoint_seconds, interruption),
             LearningRateMonitor("step"),
             RunProgress(steps * config.accumulate),
         ],

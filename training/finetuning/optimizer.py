@@ -1,0 +1,45 @@
+"""The optimizer of a training run and its schedule: AdamW, fused into one kernel on a GPU, with warm-up and cosine."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+_BETAS = (0.9, 0.98)
+
+
+def adamw(parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over the parameters that learn; biases and norms do not decay.
+
+    A state that it restores, from whatever machine, goes on with the kernels of this one.
+    """
+    learning = [p for p in parameters if p.requires_grad]
+    decayed, free = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    fused = has_fused_kernel(learning[0].device)
+    optimizer = torch.optim.AdamW(groups, learning_rate, betas=_BETAS, fused=fused)
+
+    def with_our_kernel(_optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        return {**state, "param_groups": [{**group, "fused": fused} for group in state["param_groups"]]}
+
+    optimizer.register_load_state_dict_pre_hook(with_our_kernel)
+    return optimizer
+
+
+def has_fused_kernel(device: torch.device) -> bool:
+    """Whether AdamW runs as one kernel there; on CPUs it could, but rounds otherwise than it always has."""
+    return device.type == "cuda"
+
+
+def warmup_and_cosine(
+    optimizer: torch.optim.Optimizer, warmup: int, total_steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate, step by step: linear warm-up over ``warmup`` steps, times a cosine down to one hundredth."""
+
+    def factor(step: int) -> float:
+        warm = min(1.0, (step + 1) / max(warmup, 1))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0))))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
