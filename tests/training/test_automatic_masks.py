@@ -1,11 +1,13 @@
 """SAM's automatic mask generator as a system, on a SAM of toy size."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-from training.evaluation.automatic_masks import AutomaticMasks, AutomaticMaskSettings, tune
+from training.evaluation.automatic_masks import AutomaticMasks, AutomaticMaskSettings, Remembered, tune
 from training.evaluation.frames import LabelledFrame
 
 
@@ -44,6 +46,35 @@ def test_every_mask_that_passes_the_thresholds_is_painted_once(sam):
 def test_thresholds_that_nothing_passes_give_an_empty_label_map(sam):
     system = AutomaticMasks(sam, points_per_side=2, settings=AutomaticMaskSettings(pred_iou_thresh=9.0))
     assert not system(noise()).label_map.any()
+
+
+@pytest.fixture(scope="module")
+def many_shapes(sam):
+    """A SAM whose masks differ in shape and stability."""
+    many = copy.deepcopy(sam)
+    with torch.no_grad():
+        for network in many.mask_decoder.output_hypernetworks_mlps:
+            network.layers[-1].weight.normal_(0, 30)
+        many.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.mul_(3)
+        for weight in many.mask_decoder.transformer.parameters():
+            weight.mul_(3)
+    return many
+
+
+@pytest.mark.parametrize("iou", [-9.0, 0.1])
+@pytest.mark.parametrize("stability", [-1.0, 0.7])
+@pytest.mark.parametrize("overlap", [0.8, 0.9, 1.0])
+def test_remembered_masks_answer_as_the_generator_does(many_shapes, monkeypatch, iou, stability, overlap):
+    loosest = {"pred_iou_thresh": (-9.0,), "stability_score_thresh": (-1.0,), "box_nms_thresh": (0.7,)}
+    monkeypatch.setattr("training.evaluation.automatic_masks.CANDIDATES", loosest)
+    frame = noise()
+    settings = AutomaticMaskSettings(iou, stability, overlap)
+    system = AutomaticMasks(many_shapes, points_per_side=8, settings=settings)
+    system.min_area = 1
+    (remembered,) = Remembered(system, [LabelledFrame("noise", frame, np.zeros((48, 64), np.uint16))]).answers(settings)
+    expected = system(frame)
+    assert np.array_equal(remembered.label_map, expected.label_map)
+    assert np.array_equal(remembered.scores, expected.scores)
 
 
 def test_tuning_leaves_the_best_thresholds_set(sam, monkeypatch):

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from pycocotools import mask as rle
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import Sam
+from torchvision.ops import nms
 
 from saom_ros.instances import Instances
 from saom_ros.segmenter import DEFAULT_MIN_AREA
@@ -55,10 +59,47 @@ class AutomaticMasks:
     def __call__(self, rgb: NDArray[np.uint8]) -> Instances:
         """Segment an RGB image uint8 (H, W, 3)."""
         generator = SamAutomaticMaskGenerator(self.sam, self.points_per_side, **asdict(self.settings))
-        records = generator.generate(rgb)
+        return self._painted(generator.generate(rgb), rgb.shape[0], rgb.shape[1])
+
+    def _painted(self, records: Sequence[dict[str, Any]], height: int, width: int) -> Instances:
         masks = [record["segmentation"] for record in records]
         scores = [min(max(record["predicted_iou"], 0.0), 1.0) for record in records]
-        return paint_masks(masks, scores, rgb.shape[0], rgb.shape[1], self.min_area)
+        return paint_masks(masks, scores, height, width, self.min_area)
+
+
+class Remembered:
+    """What a generator finds in some frames with the loosest thresholds, so that others need not ask the model again.
+
+    Its masks cost seconds a frame, its filters nothing; with one crop, stricter thresholds do nothing but filter.
+    """
+
+    def __init__(self, system: AutomaticMasks, frames: Sequence[LabelledFrame]) -> None:
+        """Ask for all masks that any of `CANDIDATES` may keep."""
+        loosest = AutomaticMaskSettings(*(min(values) for values in CANDIDATES.values()))
+        settings = {**asdict(loosest), "box_nms_thresh": 1.0}  # no IoU is above it
+        generator = SamAutomaticMaskGenerator(system.sam, system.points_per_side, output_mode="coco_rle", **settings)
+        self._system = system
+        self._found = [(generator.generate(frame.rgb), *frame.rgb.shape[:2]) for frame in frames]
+
+    def answers(self, settings: AutomaticMaskSettings) -> Iterator[Instances]:
+        """What the generator would answer with these thresholds, frame by frame."""
+        for records, height, width in self._found:
+            kept = [{**r, "segmentation": rle.decode(r["segmentation"]) > 0} for r in filtered(records, settings)]
+            yield self._system._painted(kept, height, width)
+
+
+def filtered(records: Sequence[dict[str, Any]], settings: AutomaticMaskSettings) -> list[dict[str, Any]]:
+    """The records of a generator that it would have kept with stricter thresholds, in its order."""
+    kept = [
+        record
+        for record in records
+        if record["predicted_iou"] > settings.pred_iou_thresh
+        and record["stability_score"] >= settings.stability_score_thresh
+    ]
+    boxes = torch.tensor([record["bbox"] for record in kept], dtype=torch.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]  # x y width height
+    scores = torch.tensor([record["predicted_iou"] for record in kept], dtype=torch.float32)
+    return [kept[index] for index in nms(boxes, scores, settings.box_nms_thresh).tolist()]
 
 
 def tune(
@@ -68,10 +109,10 @@ def tune(
 
     The search begins with the loosest thresholds: behind strict ones, another's change shows no effect.
     """
+    remembered = Remembered(system, frames)
 
     def answers(settings: dict[str, float]) -> Iterator[Instances]:
-        system.settings = AutomaticMaskSettings(**settings)
-        return (system(frame.rgb) for frame in frames)
+        return remembered.answers(AutomaticMaskSettings(**settings))
 
     loosest = {name: values[0] for name, values in CANDIDATES.items()}
     result = choose_settings(loosest, CANDIDATES, answers, frames, min_object_area)
