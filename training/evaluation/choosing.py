@@ -10,7 +10,9 @@ from saom_ros.instances import Instances
 from saom_ros.segmenter import Segmenter
 from training import metrics
 from training.evaluation.frames import FrameSet, LabelledFrame
+from training.evaluation.remembering import RememberingRuntime
 from training.evaluation.search import SearchResult, choose_settings
+from training.export import TorchRuntime
 
 THRESHOLD_CANDIDATES: dict[str, tuple[float, ...]] = {
     "score": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),
@@ -35,13 +37,16 @@ def choose_thresholds(
     Leaves the chosen thresholds set on the segmenter; `result.best` holds them by name. Takes about 20 evaluations of
     the frames; about 100 frames suffice.
     """
+    runtime = segmenter.runtime
+    if isinstance(runtime, TorchRuntime):
+        segmenter.runtime = RememberingRuntime(runtime)
 
     def answers(settings: dict[str, float]) -> Iterator[Instances]:
         segmenter.thresholds = replace(segmenter.thresholds, **settings)
         return (segmenter(frame.rgb) for frame in frames)
 
     result = choose_settings(asdict(segmenter.thresholds), candidates, answers, frames, min_object_area, progress)
-    segmenter.thresholds = replace(segmenter.thresholds, **result.best)
+    segmenter.thresholds, segmenter.runtime = replace(segmenter.thresholds, **result.best), runtime
     return result
 
 

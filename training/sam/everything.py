@@ -67,12 +67,19 @@ class EverythingMode(nn.Module):
         A negative objectness threshold asks every valid point. Returns masks uint8 (M, h/4, w/4), scores float32
         (M,), boxes float32 (M, 4) px and class ids int32 (M,), sorted by score; unused rows have score 0.
         """
-        # TensorRT takes uint8 as an input only when nothing but a cast reads it.
-        features = self.model.encode(image.float().permute(0, 3, 1, 2))
-        asked, rank = self._pick_prompts(self.rank(features, points), points, objectness_threshold)
-        probabilities, scores, classes = self.answer(features, asked)
+        rank, probabilities, scores, classes = self.ask(image, points, objectness_threshold < 0)
         scores = scores * (rank > objectness_threshold)
         return self.select(probabilities, scores, classes, score_threshold, overlap_threshold)
+
+    def ask(self, image: Tensor, points: Tensor, every_point: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ask the points of highest rank, whatever the thresholds, or with ``every_point`` bool (1,) any valid ones.
+
+        Returns their rank (K,), -1 = invalid, and what ``answer`` gives for them.
+        """
+        # TensorRT takes uint8 as an input only when nothing but a cast reads it.
+        features = self.model.encode(image.float().permute(0, 3, 1, 2))
+        asked, rank = self._pick_prompts(self.rank(features, points), points, every_point)
+        return rank, *self.answer(features, asked)
 
     def rank(self, features: Features, points: Tensor) -> Tensor:
         """How much each of the grid's points (P, 2) is worth asking, float32 (P,); see ``prompt_rank``."""
@@ -105,9 +112,9 @@ class EverythingMode(nn.Module):
         masks = (probabilities * 255).round().to(torch.uint8)
         return masks, scores, self._boxes(probabilities), classes[order][best]
 
-    def _pick_prompts(self, rank: Tensor, points: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    def _pick_prompts(self, rank: Tensor, points: Tensor, every_point: Tensor) -> tuple[Tensor, Tensor]:
         """The K points of highest rank (K, 2), best first, and their rank (K,); invalid points rank -1."""
-        rank = torch.where(threshold < 0, torch.ones_like(rank), rank)
+        rank = torch.where(every_point, torch.ones_like(rank), rank)
         rank = torch.where(points[:, 0] >= 0, rank, -torch.ones_like(rank))
         rank, index = rank.topk(self.max_prompts)
         return points[index], rank
