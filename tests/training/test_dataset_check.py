@@ -98,6 +98,14 @@ def test_missing_member_is_named(folder: Path, name: str) -> None:
     assert f"sample 0001 lacks {name}" in problem
 
 
+@pytest.mark.parametrize("name", ["parts.png", "depth.png"])
+def test_a_map_that_need_not_be_there_is_missed_where_it_was_written(folder: Path, name: str) -> None:
+    shard = folder / "toy-000000.tar"
+    write_members(shard, [entry for entry in members(shard) if entry[0] != f"0001.{name}"])
+    (problem,) = problems(folder)
+    assert f"sample 0001 lacks {name}, which it was written with" in problem
+
+
 @pytest.mark.parametrize("name", ["instances", "parts", "depth"])
 def test_map_of_another_size_is_named(folder: Path, name: str) -> None:
     change_meta(folder / "toy-000000.tar", "0001", crc32={})  # as others write

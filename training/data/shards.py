@@ -216,7 +216,11 @@ def _checked_json(path: Place, key: str, files: Mapping[str, bytes]) -> Any:
     checksums = meta.pop(_CHECKSUMS, {}) if isinstance(meta, dict) else {}
     if not isinstance(checksums, dict):
         raise SaomError(f"shard {path}: sample {key} has a damaged json: {_CHECKSUMS} is no table")
-    for name in sorted(files.keys() & checksums.keys()):
+    for name in sorted(checksums):
+        if name not in files:
+            raise SaomError(
+                f"shard {path}: sample {key} lacks {name}, which it was written with; delete the shard, collect again"
+            )
         if zlib.crc32(files[name]) != checksums[name]:
             raise SaomError(f"shard {path}: sample {key} has a damaged {name}; delete the shard and collect again")
     return meta
