@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from saom_ros.nodes import compat, images, parameters
 from saom_ros.nodes.process import Finished, run_node
 from saom_ros.nodes.sources import open_source
-
-RELIABLE = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
-"""Matches reliable and best-effort subscribers."""
+from saom_ros.nodes.topics import results
 
 
 class ImageSourceNode(Node):
@@ -39,7 +36,7 @@ class ImageSourceNode(Node):
         stream = source.images(settings.loop)
         first = next(stream)  # a source that has nothing to show fails here and not later
         self._images = itertools.chain([first], stream)
-        self._publisher = self.create_publisher(Image, "image", RELIABLE)
+        self._publisher = self.create_publisher(Image, "image", results())
         self._published = 0
         self.create_timer(1.0 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"playing {settings.source} at {rate:g} Hz on {self._publisher.topic_name}")

@@ -141,7 +141,7 @@ class Pipeline:
     def make_cloud(self, scene: Scene, depth: Image, stride: int) -> Result:
         """The cloud of a segmented image and the depth that belongs to it; `stride` in pixels. Raises `ImageError`."""
         height, width = scene.rgb.shape[:2]
-        registration.check_depth(depth, width, height, scene.header.frame_id)
+        registration.check_registered(depth, width, height, scene.header.frame_id)
         meters = depth_from_message(depth)
         points = object_points(meters, scene.instances.label_map, scene.rgb, scene.intrinsics, stride)
         cloud = fill_cloud(self._messages.cloud(), points, scene.header, self._messages.point_field)

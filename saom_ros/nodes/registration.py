@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo, Image
 
 
-def check_depth(depth: Image, width: int, height: int, frame_id: str) -> None:
+def check_registered(depth: Image, width: int, height: int, frame_id: str) -> None:
     """Raise `ImageError` unless a depth image has the size (px) and the frame of the image. Touches no pixel."""
     if (depth.width, depth.height) != (width, height):
         raise ImageError(

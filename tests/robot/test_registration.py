@@ -6,7 +6,7 @@ import pytest
 
 from saom_ros.clouds import Intrinsics
 from saom_ros.errors import ImageError
-from saom_ros.nodes.registration import check_depth, distortion_note, intrinsics_from_message
+from saom_ros.nodes.registration import check_registered, distortion_note, intrinsics_from_message
 
 FRAME = "camera_color_optical_frame"
 
@@ -81,17 +81,17 @@ def test_a_camera_info_that_cannot_be_used_is_refused_with_a_reason(info, proble
 
 
 def test_depth_on_the_pixels_of_the_image_is_welcome():
-    check_depth(depth_image(), 640, 480, FRAME)
+    check_registered(depth_image(), 640, 480, FRAME)
 
 
 def test_depth_of_another_size_is_refused_with_both_sizes_and_the_mend():
     with pytest.raises(ImageError, match=r"depth is 848x480, the image 640x480 pixels; .*align_depth\.enable"):
-        check_depth(depth_image(width=848), 640, 480, FRAME)
+        check_registered(depth_image(width=848), 640, 480, FRAME)
 
 
 def test_depth_of_another_frame_is_refused_though_its_size_fits():
     with pytest.raises(ImageError, match=f"in frame 'depth_optical', the image in '{FRAME}'.*align_depth"):
-        check_depth(depth_image(frame="depth_optical"), 640, 480, FRAME)
+        check_registered(depth_image(frame="depth_optical"), 640, 480, FRAME)
 
 
 def test_lens_distortion_is_said_and_its_absence_is_not():
