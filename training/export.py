@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +63,15 @@ class TorchRuntime:
 
     def __init__(self, module: EverythingMode, device: torch.device | str | None = None) -> None:
         """``device``: where the module runs, and is moved to; None = a GPU where there is one."""
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._module = module.eval().to(self._device)
-        self.note = f"in this process, on {self._device}"
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.module = module.eval().to(self.device)
+        self.note = f"in this process, on {self.device}"
 
     def run(self, inputs: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Run the graph once; see ``saom_ros.runtimes.base.Runtime``."""
-        tensors = (torch.from_numpy(np.ascontiguousarray(inputs[name])).to(self._device) for name in INPUT_NAMES)
+        tensors = (torch.from_numpy(np.ascontiguousarray(inputs[name])).to(self.device) for name in INPUT_NAMES)
         with torch.inference_mode():
-            outputs = self._module(*tensors)
+            outputs = self.module(*tensors)
         return {name: tensor.cpu().numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
 
 
@@ -91,64 +91,43 @@ def everything_mode(
     be.
     """
     model, described = load_checkpoint(checkpoint)
-    training = described["training"]
-    shapes = graph_shapes(
-        described["family"], described["model"], training["config"], height, width, max_prompts, full_grid
-    )
-    config = BundleConfig(
+    config = describe_bundle(described, height, width, max_prompts, full_grid)
+    size, grid = (config.input.height, config.input.width), (config.grid.rows, config.grid.cols)
+    module = EverythingMode(model, *size, grid, config.max_prompts, config.max_instances)
+    return module.eval(), config
+
+
+def describe_bundle(
+    described: Mapping[str, Any], height: int = 0, width: int = 0, max_prompts: int = 0, full_grid: bool = False
+) -> BundleConfig:
+    """The description alone, from what a checkpoint tells of itself (``training.sam.checkpoint.describe``), so that it
+    can be checked before there are weights. The rest, and what is raised, as in ``everything_mode``.
+    """
+    training, kind = described["training"], model_class(described["family"])
+    last, side = training["config"]["stages"][-1], described["model"].get("image_size")
+    size = InputSize(height or last["height"], width or last["width"])
+    if side and (size.height, size.width) != (side, side):
+        raise SaomError(f"input {size.width}x{size.height}: this model takes {side}x{side} only")
+    chosen = training["config"].get("grid")
+    grid = Grid(*grid_shape(chosen, kind.decoding, kind.objectness_stride, size.height, size.width))
+    points = grid.rows * grid.cols
+    if not 0 <= max_prompts <= points:
+        raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
+    prompts = max_prompts or (points if full_grid else min(MAX_PROMPTS[kind.decoding], points))
+    return BundleConfig(
         name=f"saom-{training['config']['name']}",
         version=MODEL_VERSION,
         family=described["family"],
-        decoding=model.decoding,
-        input=shapes.input,
-        grid=shapes.grid,
-        max_prompts=shapes.max_prompts,
-        max_instances=shapes.max_instances,
+        decoding=kind.decoding,
+        input=size,
+        grid=grid,
+        max_prompts=prompts,
+        max_instances=min(MAX_INSTANCES, prompts),
         classes=class_names()[: described["model"].get("classes", 0)],
         thresholds=THRESHOLDS,
         licence="Apache-2.0",
         training=training,
     )
-    size, grid = (shapes.input.height, shapes.input.width), (shapes.grid.rows, shapes.grid.cols)
-    module = EverythingMode(model, *size, grid, shapes.max_prompts, shapes.max_instances)
-    return module.eval(), config
-
-
-@dataclass(frozen=True)
-class GraphShapes:
-    """What is fixed in a graph."""
-
-    input: InputSize
-    grid: Grid
-    max_prompts: int
-    """Points asked at most."""
-    max_instances: int
-    """Masks given out at most."""
-
-
-def graph_shapes(
-    family: str,
-    model: Mapping[str, Any],
-    training: Mapping[str, Any],
-    height: int = 0,
-    width: int = 0,
-    max_prompts: int = 0,
-    full_grid: bool = False,
-) -> GraphShapes:
-    """What the graph of a model will have, before there is one: of its ``family``, its shape ``model`` and the
-    configuration that it is ``training`` with. The rest, and what is raised, as in ``everything_mode``.
-    """
-    last, kind = training["stages"][-1], model_class(family)
-    size = InputSize(height or last["height"], width or last["width"])
-    side = model.get("image_size")
-    if side and (size.height, size.width) != (side, side):
-        raise SaomError(f"input {size.width}x{size.height}: this model takes {side}x{side} only")
-    grid = Grid(*grid_shape(training.get("grid"), kind.decoding, kind.objectness_stride, size.height, size.width))
-    points = grid.rows * grid.cols
-    if not 0 <= max_prompts <= points:
-        raise SaomError(f"{max_prompts} prompts: the grid has {points} points")
-    prompts = max_prompts or (points if full_grid else min(MAX_PROMPTS[kind.decoding], points))
-    return GraphShapes(size, grid, prompts, min(MAX_INSTANCES, prompts))
 
 
 def write_bundle(
@@ -168,8 +147,7 @@ def write_bundle(
     ``image``.
     """
     out = out.resolve()
-    if out.exists() and not (out / CONFIG_NAME).exists():
-        raise SaomError(f"{out}: exists and is no bundle; give another folder")
+    _refuse_foreign(out)
     temporary = out.with_name(out.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -188,12 +166,23 @@ def write_bundle(
     mapping = replace(config, files=files).to_mapping()
     (temporary / CONFIG_NAME).write_text(yaml.safe_dump(mapping, sort_keys=False, width=120))
     check_parity(outputs, runtimes.create(temporary, load_config(temporary), "onnxruntime").run(inputs))
+    replace_bundle(temporary, out)
+
+
+def replace_bundle(whole: Path, out: Path) -> None:
+    """Move a bundle to ``out``, in the place of one that is there. Raises SaomError where that is something else."""
+    _refuse_foreign(out)
     replaced = out.with_name(out.name + ".old")
     shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():
         os.replace(out, replaced)
-    os.replace(temporary, out)
+    os.replace(whole, out)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.exists() and not (out / CONFIG_NAME).exists():
+        raise SaomError(f"{out}: exists and is no bundle; give another folder")
 
 
 def golden_pair(

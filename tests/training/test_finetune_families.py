@@ -11,12 +11,12 @@ import yaml
 from saom_ros.letterbox import Letterbox, grid_points
 from tests.training.tiny_sam import TINY_SAM, write_part_shards
 from training.__main__ import main
-from training.export import graph_shapes
+from training.export import describe_bundle
 from training.finetuning.batches import TrainingBatches
 from training.finetuning.config import LossWeights, load_config, plain
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.module import WholeObjects
-from training.sam.checkpoint import load_checkpoint
+from training.sam.checkpoint import describe, load_checkpoint
 from training.sam.everything import EverythingMode
 from training.sam.official import published_names
 from training.sam.registry import build_model, model_class
@@ -121,8 +121,8 @@ def test_training_asks_the_points_that_everything_mode_will_ask(tmp_path, data, 
     batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(8), 0).batch(0)
     with torch.no_grad():
         module.training_step(batch, 0)
-        shapes = graph_shapes(config.family, config.model, plain(config))
-        everything = EverythingMode(module.model, 64, 64, (shapes.grid.rows, shapes.grid.cols), 2, 2)
+        grid = describe_bundle(describe(module.model, {"config": plain(config)})).grid
+        everything = EverythingMode(module.model, 64, 64, (grid.rows, grid.cols), 2, 2)
         threshold = torch.zeros(1)
         for image, points in zip(batch.images, batch.grid, strict=True):
             everything(image.permute(1, 2, 0)[None], points, threshold, threshold, threshold)
@@ -139,7 +139,8 @@ def test_training_and_export_have_one_grid(tmp_path, family, grid):
     values = {"data": "d", "validation": "v", "family": family, "model": shape, "grid": grid, "stages": stages}
     run.write_text(yaml.safe_dump({"name": "x", **values}))
     config = load_config(run)
-    exported = graph_shapes(family, config.model, plain(config)).grid
+    described = {"family": family, "model": config.model, "training": {"config": plain(config)}}
+    exported = describe_bundle(described).grid
     box = Letterbox.fit(96, 128, 128, 128)
     trained_on = config.prompting(model_class(family).objectness_stride).grid_of(box)
     np.testing.assert_array_equal(trained_on, grid_points(exported.rows, exported.cols, box))
