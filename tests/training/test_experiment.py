@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 
+import cv2
 import pytest
 import striped_simulator
 import torch
@@ -168,6 +169,9 @@ def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsy
     page = (out / "report.md").read_text()
     assert all(f"\n| {name}" in page for name in CLAIM.arms)
     assert "| saom, full grid" in page
+    assert (out / "learning.png").exists()
+    shown = cv2.imread(str(out / "examples.jpeg"))
+    assert shown.shape[1] == 1400, "picture, truth and five systems"
     trained = (out / "saom-seed-0" / "last.ckpt").stat().st_mtime_ns
 
     monkeypatch.setattr("training.finetuning.verb.main", None)

@@ -9,10 +9,11 @@ from typing import Any
 
 from saom_ros.image_files import write_atomically
 from training.experiment.arms import Arm, Experiment
+from training.experiment.examples import examples_picture
 from training.experiment.run import Setting, read_scores, run_folder
 from training.reports.charts import lines_chart
 from training.reports.json_files import write_json
-from training.reports.pages import Picture, Section, html_page, markdown_page
+from training.reports.pages import Picture, Section, html_page, markdown_page, write_pictures
 
 COLUMNS = (
     ("GT-prompted mIoU", "prompted_miou"),
@@ -38,7 +39,7 @@ _CURVE = "val/prompted_miou"
 
 
 def write_report(setting: Setting, seeds: Sequence[int], command: str) -> None:
-    """Write `report.json`, `report.md` and `report.html` from what has been scored so far; makes the folder."""
+    """Write `report.json`, `report.md`, `report.html` and its pictures from what has been scored; makes the folder."""
     found = {
         (arm.name, seed): scores
         for arm in setting.experiment.arms.values()
@@ -51,12 +52,14 @@ def write_report(setting: Setting, seeds: Sequence[int], command: str) -> None:
         *(_gain(experiment, name, found, seeds) for name in setting.test),
         _classes(experiment, next(iter(setting.test)), found, seeds),
         _curves(setting, seeds),
+        _examples(setting, found),
         Section("Made by", (f"`{command}`",)),
     ]
     setting.out.mkdir(parents=True, exist_ok=True)
     write_json(setting.out / "report.json", {"command": command, "runs": list(found.values())})
     write_atomically(setting.out / "report.md", markdown_page(experiment.title, sections).encode())
     write_atomically(setting.out / "report.html", html_page(experiment.title, sections).encode())
+    write_pictures(setting.out, sections)
 
 
 Found = Mapping[tuple[str, int], Mapping[str, Any]]
@@ -137,6 +140,21 @@ def _curves(setting: Setting, seeds: Sequence[int]) -> Section:
         return Section("Learning")
     chart = lines_chart("GT-prompted mIoU of objects on validation rooms, %", "optimizer steps", curves)
     return Section("Learning", pictures=(Picture("Validation while training", chart),))
+
+
+def _examples(setting: Setting, found: Found) -> Section:
+    """What each system of the first seed finds in a few frames of the first test set."""
+    name, frames = next(iter(setting.test.items()))
+    first = min((seed for _, seed in found), default=0)
+    runs = {
+        system: run_folder(setting, setting.experiment.arms[arm], seed)
+        for (arm, seed), scores in found.items()
+        if seed == first
+        for system in scores["scores"][name]
+    }
+    picture = examples_picture(runs, frames)
+    caption = f"{name}, spread evenly over those scored, not chosen; seed {first}"
+    return Section("Examples", pictures=() if picture is None else (Picture(caption, picture),))
 
 
 def learning_curve(folder: Path) -> list[tuple[float, float]]:

@@ -1,7 +1,7 @@
 """One arm with one seed: train it, unless it is trained; score it, unless that is done too.
 
-Everything of a run lies in its folder `OUT/ARM-seed-S`: `config.yaml` as it was trained, `last.ckpt`, the logs, and
-`scores.json`. A run that was interrupted goes on where it stopped.
+Everything of a run lies in its folder `OUT/ARM-seed-S`: `config.yaml` as it was trained, `last.ckpt`, the logs,
+`scores.json` and `examples/`. A run that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from training.evaluation.run import evaluate
 from training.evaluation.systems import System
 from training.experiment.arms import Arm, Experiment
 from training.experiment.compute import run_flops
+from training.experiment.examples import save_examples
 from training.experiment.systems import base_system, full_grid_system, objectness_system
 from training.finetuning.batches import Stage
 from training.finetuning.config import FinetuneConfig, load_config
@@ -87,6 +88,7 @@ def score(setting: Setting, arm: Arm, seed: int, checkpoint: Path) -> None:
     for data, frames in setting.test.items():
         results = evaluate(systems, iter(frames))
         scores[data] = {name: result.report() for name, result in results.items()}
+    save_examples(checkpoint.parent, systems, next(iter(setting.test.values())))
     images = load_checkpoint(checkpoint)[1]["training"]["images_seen"]
     content = {"arm": arm.name, "seed": seed, "images": images, "frames": frames_of(setting), "chosen": choices}
     write_json(path, {**content, "scores": scores})

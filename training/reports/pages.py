@@ -6,12 +6,14 @@ import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.errors import SaomError
+from saom_ros.image_files import write_atomically
 
 _WIDEST = 1400
 """Pictures are scaled down to this many pixels, so that a page stays a few megabytes."""
@@ -92,6 +94,14 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
     return "\n".join([*parts, "</body></html>"]) + "\n"
 
 
+def write_pictures(folder: Path, sections: Sequence[Section]) -> None:
+    """Write the first picture of each section into `folder`, which exists, as `TITLE.png` or `.jpeg`."""
+    for section in sections:
+        if section.pictures:
+            kind, content = _encoded(section.pictures[0].pixels)
+            write_atomically(folder / f"{section.title.lower()}.{kind}", content)
+
+
 def _inline(text: str) -> str:
     """Text with Markdown's `code` spans."""
     pieces = text.split("`")
@@ -114,19 +124,23 @@ def _figure(picture: Picture) -> str:
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
-    """PNG of charts, which have few colours, and JPEG of photographs, whichever is smaller."""
+    suffix, content = _encoded(pixels)
+    return f"data:image/{suffix};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> tuple[str, bytes]:
+    """PNG of charts, which have few colours, and JPEG of photographs, whichever is smaller; its kind and content."""
     bgr = np.ascontiguousarray(pixels[..., ::-1])
     if bgr.shape[1] > _WIDEST:
         size = (_WIDEST, max(1, round(bgr.shape[0] * _WIDEST / bgr.shape[1])))
         bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
     encoded = []
-    for suffix, kind, options in (
-        (".png", "image/png", [cv2.IMWRITE_PNG_COMPRESSION, 9]),
-        (".jpg", "image/jpeg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]),
+    for kind, options in (
+        ("png", [cv2.IMWRITE_PNG_COMPRESSION, 9]),
+        ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]),
     ):
-        done, content = cv2.imencode(suffix, bgr, options)
+        done, content = cv2.imencode(f".{kind}", bgr, options)
         if not done:
             raise SaomError(f"a picture of {pixels.shape[1]}x{pixels.shape[0]} px could not be encoded for the page")
-        encoded.append((len(content), kind, content.tobytes()))
-    _, kind, content_bytes = min(encoded, key=lambda entry: entry[0])
-    return f"data:{kind};base64,{base64.b64encode(content_bytes).decode('ascii')}"
+        encoded.append((kind, content.tobytes()))
+    return min(encoded, key=lambda entry: len(entry[1]))
