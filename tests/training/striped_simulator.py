@@ -64,6 +64,17 @@ def make_without_graphics(job: Job) -> StripedSimulator:
     raise SaomError("no OpenGL here; sudo apt install libegl1")
 
 
+class BarrenSimulator(StripedSimulator):
+    """None of its scenes gives a frame."""
+
+    def frames(self, scene: int) -> Iterator[Frame]:
+        raise SceneSkippedError("no stripes")
+
+
+def make_barren(job: Job) -> BarrenSimulator:
+    return BarrenSimulator(job)
+
+
 class DyingSimulator(StripedSimulator):
     """Its process vanishes, as when the system is out of memory."""
 

@@ -6,11 +6,8 @@ random weights on a few frames. What else runs on the machine later is not fores
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +19,17 @@ from saom_ros.benchmark_rows import Stopwatch
 from saom_ros.segmenter import Segmenter
 from training.benchmarking.frames import labelled_frames, write_shard
 from training.benchmarking.throughput import training_rows
-from training.collecting.egl_devices import choose_device
-from training.collecting.job import Job, MakeSimulator
 from training.collecting.verb import SIMULATORS
-from training.data.shards import encode_frame
 from training.evaluation.baseline import FelzenszwalbBaseline
 from training.export import TorchRuntime, everything_mode
 from training.finetuning.config import FinetuneConfig, plain
 from training.finetuning.frame_store import FrameStore
+from training.recipe.simulator_timing import time_simulator
 from training.recipe.stages import Run, missing_frames
 from training.sam.checkpoint import describe
 from training.sam.registry import build_model
-from training.simulators.base import SPLITS, SceneSkippedError
+from training.simulators.base import SPLITS
 
-_LEAST_FRAMES = 6
 _STEPS = 2
 _FRAMES = 4
 _TRIALS = 25
@@ -67,37 +61,17 @@ def predict(run: Run, stage: str) -> Prediction:
 
 
 def _simulation(run: Run) -> tuple[float, dict[str, float]]:
-    """The simulator's frames a second, in a process of its own as in a worker of `collect`."""
+    """The simulator's frames a second."""
     missing = {split: frames for split in SPLITS if (frames := missing_frames(run, split))}
     if not missing:
         return 0.0, {}
     job = run.job(next(iter(missing)))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        start, frame = pool.submit(_time_simulator, job, SIMULATORS[job.simulator]).result()
+    start, frame = time_simulator(job, SIMULATORS[job.simulator])
     seconds = 0.0
     for frames in missing.values():
         workers = run.recipe.simulate.workers or len(os.sched_getaffinity(0))
         seconds += start + frame * frames / min(workers, len(job.shard_sizes(frames)))
     return seconds, {"seconds to start a worker": round(start, 2), "frames/s of a worker": round(1 / frame, 2)}
-
-
-def _time_simulator(job: Job, make_simulator: MakeSimulator) -> tuple[float, float]:
-    """Seconds to start, and seconds a frame."""
-    began = time.perf_counter()
-    choose_device(0)
-    simulator = make_simulator(job)
-    start, began, frames, scene = time.perf_counter() - began, time.perf_counter(), 0, 0
-    while frames < _LEAST_FRAMES:
-        try:
-            for frame in simulator.frames(scene):
-                encode_frame(frame)
-                frames += 1
-        except SceneSkippedError:
-            pass
-        scene += 1
-    seconds = time.perf_counter() - began
-    simulator.close()
-    return start, seconds / frames
 
 
 def _training(config: FinetuneConfig) -> tuple[float, dict[str, float]]:
