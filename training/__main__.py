@@ -22,7 +22,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0 done, 2 a mistake of the user, 130 interrupted."""
+    """Run one verb; returns the exit status: 0 done, 2 a mistake of the user, 130 or 143 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="python -m training",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
+import signal
 import sys
 
 from saom_ros.errors import SaomError
@@ -15,7 +16,7 @@ def run_verb(verb: str, *options: object) -> None:
 
     Raises:
         SaomError: the verb did not come to its end.
-        KeyboardInterrupt: it was interrupted.
+        KeyboardInterrupt, SystemExit: it was interrupted, by Ctrl-C or by SIGTERM.
     """
     from training.__main__ import VERBS  # which knows the verbs that call us
 
@@ -31,7 +32,9 @@ def run_verb(verb: str, *options: object) -> None:
         status = module.main(parser.parse_args(argv))
     finally:
         sys.argv = ours
-    if status == 130:
+    if status == 128 + signal.SIGINT:
         raise KeyboardInterrupt
+    if status == 128 + signal.SIGTERM:
+        raise SystemExit(status)
     if status:
         raise SaomError(f"{verb} ended with status {status}; see its message above")

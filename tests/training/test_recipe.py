@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,12 @@ import yaml
 from saom_ros.bundle import load_config
 from training.__main__ import main
 from training.collecting.verb import SIMULATORS
+from training.finetuning.config import load_config as load_run
 from training.recipe import stages, verb
+from training.recipe.quick import tiny_changes
 from training.recipe.record import only_run
-from training.recipe.settings import QUICK, load_recipe
+from training.recipe.settings import CONFIGS, QUICK, load_recipe
+from training.settings_files import merged
 
 SEEDS = {"train": {"seed": 0}, "val": {"seed": 1}, "test": {"seed": 1}}
 
@@ -28,10 +32,10 @@ class KillError(Exception):
 
 def write_recipe(folder: Path, **changes) -> str:
     """A tiny recipe, with tables of changes."""
-    values = {"base": str(QUICK), "name": "tiny", "out": str(folder / "out"), "simulate": SEEDS, **changes}
-    values["simulate"] = {**SEEDS, **values["simulate"]}
+    run = {"config": "small", "changes": tiny_changes(load_run(CONFIGS / "small.yaml"))}
+    tiny = merged(yaml.safe_load(QUICK.read_text()), {"simulate": SEEDS, "finetune": run})
     path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(merged({"name": "tiny", "out": str(folder / "out"), **tiny}, changes)))
     return str(path)
 
 
@@ -69,9 +73,26 @@ def copy(made, tmp_path):
 def test_every_stage_is_recorded_with_its_time_beside_the_predicted(made):
     entries = record(made)["stages"]
     assert list(entries) == ["simulate", "finetune", "evaluate", "export"]
-    assert all(entry["done"] and entry["seconds"] > 0 for entry in entries.values())
+    assert all(entry["done"] and entry["stretches"][0]["seconds"] > 0 for entry in entries.values())
     assert all(entries[name]["predicted_seconds"] > 0 for name in ("simulate", "finetune", "evaluate"))
     assert entries["finetune"]["figures"]["images_seen"] == 16
+
+
+def test_the_record_tells_where_each_run_of_a_stage_took_place(copy, tmp_path, monkeypatch):
+    """A stage that goes on elsewhere does not take its first part with it."""
+    (copy / "finetune" / "trained").unlink()
+    content = record(copy)
+    content["stages"]["finetune"]["done"] = False
+    (copy / "recipe.json").write_text(json.dumps(content))
+    here = verb.this_machine
+    monkeypatch.setattr(verb, "this_machine", lambda: replace(here(), machine="a borrowed GPU"))
+    assert main(["recipe", write_recipe(tmp_path)]) == 0
+    stretches = record(copy)["stages"]["finetune"]["stretches"]
+    assert [stretch["machine"] for stretch in stretches] == [here().machine, "a borrowed GPU"]
+    assert all(stretch["seconds"] > 0 and stretch["versions"]["torch"] for stretch in stretches)
+    assert [stretch["machine"] for stretch in record(copy)["stages"]["simulate"]["stretches"]] == [here().machine]
+    card = (copy / "bundle" / "README.md").read_text()
+    assert f"to train about a minute on {here().machine}, about a minute on a borrowed GPU" in card
 
 
 def test_figures_are_those_that_evaluate_gives_of_the_bundle(made, tmp_path):
@@ -181,6 +202,28 @@ def test_photographs_and_changed_thresholds_are_scored_without_training_again(co
     assert "chosen on 3 simulated validation frames" in card
     assert "Stripes come out straight." in card
 
+    assert main(["recipe", changed, "--photos", str(photos)]) == 0
+    assert capsys.readouterr().out.count("done already") == 4
+    labels[20:60, 60:100] = 2  # in the same file
+    cv2.imwrite(str(photos / "labels" / "a.png"), labels)
+    assert main(["recipe", changed, "--photos", str(photos)]) == 0
+    assert "evaluate, again: photos was" in capsys.readouterr().out
+    assert "1 real photographs with 2 annotated objects" in (copy / "bundle" / "README.md").read_text()
+
+
+def test_a_bundle_is_kept_where_the_new_one_is_not_what_was_scored(copy, monkeypatch, capsys):
+    before = files(copy / "bundle")
+    notes = copy / "notes.md"
+    notes.write_text("Looked at.")
+    changed = write_recipe(copy.parent, export={"notes": str(notes)})
+    monkeypatch.setattr(stages, "sha256", lambda path: str(path))
+    content = record(copy)
+    content["stages"]["evaluate"]["inputs"]["checkpoint"] = str(copy / "finetune" / "last.ckpt")
+    (copy / "recipe.json").write_text(json.dumps(content))
+    assert main(["recipe", changed]) == 2
+    assert "is not the graph that was scored, so it does not ship" in capsys.readouterr().err
+    assert files(copy / "bundle") == before
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -241,6 +284,10 @@ def test_a_run_stops_where_it_is_told_to(tmp_path, monkeypatch):
         ({"finetune": {"changes": {"learning_rat": 1}}}, "learning_rat"),
         ({"export": {"size": "big"}}, "size 'big' is not WIDTHxHEIGHT"),
         ({"export": {"max_prompts": 999}}, "export.max_prompts is 999"),
+        ({"export": {"size": "100x96"}}, "export: input.width is 100; it must be a multiple of 32"),
+        ({"export": {"max_prompts": 97}}, "export: 97 prompts: the grid has 96 points"),
+        ({"export": {"size": "64x64", "max_prompts": 96}}, "export: 96 prompts: the grid has 64 points"),
+        ({"export": {"name": ""}}, "export: name is ''"),
         ({"export": {"notes": "nowhere.md"}}, "export.notes nowhere.md is no file"),
     ],
 )
@@ -263,7 +310,7 @@ def test_an_unknown_recipe_is_refused_with_those_that_there_are(capsys):
     assert "recipe 'cake' is not known; expected default or" in capsys.readouterr().err
 
 
-def test_quick_goes_over_any_recipe():
+def test_quick_keeps_the_seeds_of_a_recipe():
     recipe = load_recipe("default", quick=True)
     assert recipe.simulate.train.frames < 10
     assert recipe.simulate.test.seed == load_recipe("default").simulate.test.seed

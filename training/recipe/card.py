@@ -6,12 +6,12 @@ from the recipe's notes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.evaluation.report import ROWS, cell
 from training.finetuning.config import FinetuneConfig
-from training.recipe.record import Record, StageRecord
+from training.recipe.record import Record, Stretch
 from training.recipe.settings import Recipe
 from training.reports.pages import Section, markdown_page
 from training.simulators.base import SPLITS
@@ -38,15 +38,16 @@ def _facts(recipe: Recipe, config: FinetuneConfig, record: Record) -> list[str]:
     trained, scored = record.stages["finetune"].figures, record.stages["evaluate"].figures
     sizes = ", ".join(f"{stage.images} at {stage.width}x{stage.height}" for stage in config.stages)
     thresholds = ", ".join(f"{name} {value:g}" for name, value in scored["thresholds"].items())
-    compute = ", ".join(
-        f"to {verb} {_time(record.stages[stage])}" for stage, verb in (("simulate", "simulate"), ("finetune", "train"))
+    compute = "; ".join(
+        f"to {verb} {_compute(record.stages[stage].stretches)}"
+        for stage, verb in (("simulate", "simulate"), ("finetune", "train"))
     )
     facts = {
         "family": f"{config.family}, {trained['parameters'] / 1e6:.1f} million parameters",
         "data": f"{_data(recipe)}; no real image",
         "training": f"{trained['images_seen']} images seen (of {sizes}), seed {config.seed}, learning rate "
         f"{config.learning_rate:g}; `model.yaml` holds all settings",
-        "compute": f"{compute}, on {record.about['machine']}",
+        "compute": compute,
         "thresholds": f"{thresholds}; chosen on {recipe.evaluate.threshold_frames} simulated validation frames",
         "made by": f"`{record.about['made_by']}`, saom_ros {trained['version']}",
         "licence": "Apache-2.0",
@@ -62,11 +63,18 @@ def _data(recipe: Recipe) -> str:
     return f"frames of the simulator {s.simulator}, {s.width}x{s.height} px: {splits}"
 
 
-def _time(stage: StageRecord) -> str:
-    """Seconds of a stage in words that do not differ from run to run more than they must."""
-    minutes = round(stage.seconds / 60)
+def _compute(stretches: Sequence[Stretch]) -> str:
+    """What a stage took on each machine that it ran on."""
+    machines = dict.fromkeys(stretch.machine for stretch in stretches)
+    return ", ".join(f"{_time([s for s in stretches if s.machine == machine])} on {machine}" for machine in machines)
+
+
+def _time(stretches: Sequence[Stretch]) -> str:
+    """Seconds in words that do not differ from run to run more than they must."""
+    minutes = round(sum(stretch.seconds or 0 for stretch in stretches) / 60)
     text = f"{minutes} minutes" if minutes > 1 else "about a minute"
-    return f"{text} and what a killed run took" if stage.killed_runs else text
+    killed = any(stretch.seconds is None for stretch in stretches)
+    return f"{text} and what a killed run took" if killed else text
 
 
 def _basis(recipe: Recipe, scored: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,10 +18,24 @@ from typing import Any
 from saom_ros.errors import SaomError
 from training.evaluation.verb import check_writable
 from training.reports.json_files import write_json
-from training.version import code_version
 
 RECORD_NAME = "recipe.json"
 _LOCK_NAME = ".lock"
+
+
+@dataclass
+class Stretch:
+    """One run of a stage, which may be from its start or on from where another machine stopped."""
+
+    machine: str
+    """Its GPU and cores."""
+    platform: str
+    code: str
+    """The code's version."""
+    versions: dict[str, str]
+    """Those of packages."""
+    seconds: float | None = None
+    """What it took; None while it runs, and for ever where it was killed outright."""
 
 
 @dataclass
@@ -32,20 +46,26 @@ class StageRecord:
     """What was set for it."""
     inputs: dict[str, Any]
     """What tells the files that it read from any others."""
-    version: str
-    """The code that began it."""
     predicted_seconds: float | None = None
     """What was predicted before it began."""
-    seconds: float = 0.0
-    """What it took, over all runs that ended in order."""
-    killed_runs: int = 0
-    """Runs that did not end in order; what they took is not in `seconds`. While a stage runs, it counts as one."""
+    stretches: list[Stretch] = field(default_factory=list)
+    """Its runs, from the start that what is there goes back to."""
     done: bool = False
     """Whether it came to its end."""
     output: str = ""
     """File or folder that it made."""
     figures: dict[str, Any] = field(default_factory=dict)
     """What it found."""
+
+    @property
+    def seconds(self) -> float:
+        """What it took, over all runs that ended in order."""
+        return sum(stretch.seconds or 0.0 for stretch in self.stretches)
+
+    @property
+    def killed_runs(self) -> int:
+        """Runs that did not end in order; what they took is not in `seconds`. While a stage runs, it counts as one."""
+        return sum(stretch.seconds is None for stretch in self.stretches)
 
 
 class Record:
@@ -63,7 +83,7 @@ class Record:
         if self.path.exists():
             try:
                 content = json.loads(self.path.read_text())
-                self.stages = {name: StageRecord(**values) for name, values in content.pop("stages").items()}
+                self.stages = {name: _stage_record(values) for name, values in content.pop("stages").items()}
                 self.about = content
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise SaomError(f"{self.path} is damaged ({error}); give another --out, or remove {folder}") from error
@@ -79,20 +99,21 @@ class Record:
             return []
         return differences({**found.settings, **found.inputs}, _plain({**settings, **inputs}))
 
-    def begin(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], anew: bool) -> None:
+    def begin(
+        self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], stretch: Stretch, anew: bool
+    ) -> None:
         """Note that a stage runs now: from its start (`anew`), or on from where it stopped."""
         entry = None if anew else self.stages.get(stage)
         predicted = self.about.get("predicted", {}).get(stage, {}).get("seconds")
-        entry = entry or StageRecord({}, {}, code_version(), predicted)
+        entry = entry or StageRecord({}, {}, predicted)
         entry.settings, entry.inputs, entry.done = _plain(settings), _plain(inputs), False
-        entry.killed_runs += 1
+        entry.stretches.append(stretch)
         self.stages[stage] = entry
         self._write()
 
     def end(self, stage: str, seconds: float) -> None:
         """Note that the stage stopped in order, done or not."""
-        self.stages[stage].seconds += seconds
-        self.stages[stage].killed_runs -= 1
+        self.stages[stage].stretches[-1].seconds = seconds
         self._write()
 
     def finish(self, stage: str, output: Path, figures: Mapping[str, Any]) -> None:
@@ -130,6 +151,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in names
         if old.get(name) != new.get(name)
     ]
+
+
+def _stage_record(values: dict[str, Any]) -> StageRecord:
+    """A stage as it stands in the file."""
+    return StageRecord(**{**values, "stretches": [Stretch(**stretch) for stretch in values["stretches"]]})
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,16 +11,17 @@ import yaml
 
 from saom_ros.errors import SaomError
 from training.collecting.verb import SIMULATORS
-from training.export import GRAPH_PROMPTS, MODEL_VERSION, parse_size
-from training.finetuning.config import FinetuneConfig
+from training.export import GRAPH_PROMPTS, MODEL_VERSION, describe_bundle, parse_size
+from training.finetuning.config import FinetuneConfig, plain
 from training.finetuning.once import changed_config
+from training.recipe.quick import tiny_changes
 from training.settings_files import merged, read_settings
 from training.simulators.base import SPLITS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = CONFIGS / "recipes"
 QUICK = RECIPES / "quick.yaml"
-"""What `--quick` puts over a recipe."""
+"""What `--quick` puts over a recipe; its training run is made small by `training.recipe.quick`."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ def load_recipe(name: str, quick: bool = False) -> Recipe:
         if quick:
             values = merged(values, yaml.safe_load(QUICK.read_text()))
         recipe = dacite.from_dict(Recipe, values, dacite.Config(strict=True))
-        recipe = replace(recipe, out=f"{recipe.out}-quick") if quick else recipe
+        recipe = _tiny(recipe) if quick else recipe
         _check(recipe)
-        finetune_config(recipe)
+        _check_export(recipe.export, finetune_config(recipe))
     except (yaml.YAMLError, dacite.DaciteError, TypeError, ValueError, AttributeError) as error:
         raise SaomError(f"{path}: {error}; the fields are described in training/recipe/settings.py") from error
     except SaomError as error:
@@ -141,6 +142,23 @@ def finetune_config(recipe: Recipe) -> FinetuneConfig:
         return changed_config(path, recipe.finetune.changes)
     except SaomError as error:
         raise SaomError(f"finetune: {error}") from error
+
+
+def _tiny(recipe: Recipe) -> Recipe:
+    """The recipe with a training run of seconds, and a folder of its own."""
+    changes = merged(recipe.finetune.changes, tiny_changes(finetune_config(recipe)))
+    return replace(recipe, out=f"{recipe.out}-quick", finetune=replace(recipe.finetune, changes=changes))
+
+
+def _check_export(export: Export, config: FinetuneConfig) -> None:
+    """SaomError where the model that is to be trained cannot have such a bundle."""
+    width, height = parse_size(export.size) if export.size else (0, 0)
+    described = {"family": config.family, "model": config.model, "training": {"config": plain(config)}}
+    try:
+        bundle = describe_bundle(described, height, width, export.max_prompts)
+        replace(bundle, name=export.name, version=export.version)
+    except SaomError as error:
+        raise SaomError(f"export: {error}") from error
 
 
 def _check(recipe: Recipe) -> None:
@@ -169,7 +187,5 @@ def _check(recipe: Recipe) -> None:
         )
     if not 0 <= export.max_prompts <= GRAPH_PROMPTS:
         raise SaomError(f"export.max_prompts is {export.max_prompts}; it must be in 0..{GRAPH_PROMPTS}")
-    if export.size:
-        parse_size(export.size)
     if export.notes and not Path(export.notes).is_file():
         raise SaomError(f"export.notes {export.notes} is no file; name a Markdown file, or leave it out")

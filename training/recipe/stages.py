@@ -6,6 +6,7 @@ command before it runs it: whatever a recipe makes can be made by hand.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,8 +19,9 @@ from saom_ros.image_files import encode_png, write_atomically
 from training.collecting.collection import RECORD_NAME, finished_shards
 from training.collecting.job import Job
 from training.data.shards import list_shards
-from training.evaluation.frames import open_frames
-from training.finetuning.config import FinetuneConfig, plain
+from training.evaluation.frames import FrameSet, open_frames
+from training.export import replace_bundle
+from training.finetuning.config import FinetuneConfig
 from training.finetuning.once import checkpoint_of, is_trained, train_once
 from training.recipe.card import model_card
 from training.recipe.record import Record
@@ -148,10 +150,15 @@ def export(run: Run) -> dict[str, Any]:
     text = model_card(run.recipe, run.config, run.record, Path(notes).read_text() if notes else None)
     write_atomically(card, text.encode())
     figures = ["--evaluation", _scores(run, "test"), "--card", card]
-    run_verb("export", *_export_options(run), *figures, "--out", run.bundle)
-    graph, scored = sha256(run.bundle / GRAPH_NAME), sha256(run.candidate / GRAPH_NAME)
+    beside = run.bundle.with_name("bundle.new")
+    run_verb("export", *_export_options(run), *figures, "--out", beside)
+    graph, scored = sha256(beside / GRAPH_NAME), sha256(run.candidate / GRAPH_NAME)
     if graph != scored:
-        raise SaomError(f"{run.bundle / GRAPH_NAME} is not the graph that was scored; run the same command again")
+        raise SaomError(
+            f"{beside / GRAPH_NAME} is not the graph that was scored, so it does not ship; remove {run.evaluation} and "
+            "run the same command again"
+        )
+    replace_bundle(beside, run.bundle)
     megabytes = sum(path.stat().st_size for path in run.bundle.iterdir()) / 1e6
     return {"megabytes": round(megabytes, 2), "graph": graph}
 
@@ -170,7 +177,7 @@ STAGES = (
     ),
     Stage(
         "finetune",
-        lambda run: plain(run.config),
+        lambda run: run.config.learned(),
         lambda run: {split: frames_of(run.data(split)) for split in ("train", "val")},
         finetune,
         lambda run: is_trained(run.training),
@@ -182,14 +189,17 @@ STAGES = (
         lambda run: {
             **asdict(run.recipe.evaluate),
             **{name: value for name, value in asdict(run.recipe.export).items() if name != "notes"},
-            "photos": run.photos and str(run.photos.resolve()),
         },
         lambda run: {
             "checkpoint": sha256(checkpoint_of(run.training)),
             **{split: frames_of(run.data(split)) for split in ("val", "test")},
+            "photos": digest(open_frames(run.photos)) if run.photos else None,
         },
         evaluate,
-        lambda run: _scores(run, "test").exists() and (run.candidate / CONFIG_NAME).exists(),
+        lambda run: (
+            all(_scores(run, data).exists() for data in ("test", *(["photos"] if run.photos else [])))
+            and (run.candidate / CONFIG_NAME).exists()
+        ),
         lambda run: run.evaluation,
         "again",
     ),
@@ -230,6 +240,17 @@ def frames_of(folder: Path) -> dict[str, Any]:
         "collection": json.loads(collection.read_text()) if collection.exists() else None,
         "shards": {shard.name: shard.stat().st_size for shard in list_shards(folder)},
     }
+
+
+def digest(frames: FrameSet) -> str:
+    """What tells photographs and their annotations from others, wherever they lie: pixels, labels, all that counts."""
+    found = hashlib.sha256()
+    for frame in frames:
+        told = (frame.key, frame.split, frame.exhaustive, sorted(frame.classes.items()), frame.instances.shape)
+        ignored = b"" if frame.ignore is None else frame.ignore.tobytes()
+        for part in (repr(told).encode(), frame.rgb.tobytes(), frame.instances.tobytes(), ignored):
+            found.update(part)
+    return found.hexdigest()[:16]
 
 
 def _export_options(run: Run) -> list[object]:

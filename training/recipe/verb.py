@@ -6,8 +6,8 @@
 
 A stage that is done with the same settings and inputs is skipped; one that was killed goes on (simulate, finetune) or
 is done again whole (evaluate, export). Changed settings are told: other frames or another training run are refused, as
-they would throw hours away; figures and bundle are made again. `OUT/recipe.json` records settings, seeds, versions,
-predicted and real time and figures of each stage; `OUT/bundle` is the bundle.
+they would throw hours away; figures and bundle are made again. `OUT/recipe.json` records settings, seeds, predicted
+and real time and figures of each stage, and the machine and versions of each run of it; `OUT/bundle` is the bundle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import torch
 from saom_ros.errors import SaomError
 from training.evaluation.frames import open_frames
 from training.recipe.prediction import Prediction, predict
-from training.recipe.record import Record, only_run
+from training.recipe.record import Record, Stretch, only_run
 from training.recipe.settings import finetune_config, load_recipe
 from training.recipe.stages import STAGES, Run, Stage
 from training.reports.pages import markdown_table
@@ -65,24 +65,20 @@ def main(args: argparse.Namespace) -> int:
         names = [stage.name for stage in STAGES]
         stages = STAGES[: names.index(args.until) + 1 if args.until else None]
         made_by = ["python", "-m", "training", "recipe", Path(args.name).name, *["--quick"] * args.quick]
-        run.record.tell({**about(run), "made_by": shlex.join(made_by), "predicted": predictions(run, stages)})
+        told = {"recipe": asdict(recipe), "made_by": shlex.join(made_by), "predicted": predictions(run, stages)}
+        run.record.tell(told)
         for stage in stages:
             make(run, stage)
     print(f"\n{closing_table(run)}\n\nrecord: {run.record.path}")
     return 0
 
 
-def about(run: Run) -> dict[str, object]:
-    """What `recipe.json` says beside its stages."""
+def this_machine() -> Stretch:
+    """Where a run of a stage that begins now takes place."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     cores = f"{len(os.sched_getaffinity(0))} CPU cores"
-    return {
-        "recipe": asdict(run.recipe),
-        "machine": f"{gpu} and {cores}" if gpu else cores,
-        "platform": platform.platform(),
-        "code": code_version(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-    }
+    versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return Stretch(f"{gpu} and {cores}" if gpu else cores, platform.platform(), code_version(), versions)
 
 
 def predictions(run: Run, stages: Sequence[Stage]) -> dict[str, Prediction]:
@@ -131,8 +127,8 @@ def make(run: Run, stage: Stage) -> None:
     """
     settings, inputs = stage.settings(run), stage.inputs(run)
     changes, before = run.record.changes(stage.name, settings, inputs), run.record.stages.get(stage.name)
-    if before and before.version != code_version():
-        print(f"note: {stage.name} was begun by version {before.version}, this is {code_version()}")
+    if before and before.stretches[0].code != code_version():
+        print(f"note: {stage.name} was begun by version {before.stretches[0].code}, this is {code_version()}")
     if before and before.done and not changes and stage.is_there(run):
         print(f"{stage.name}: done already: {before.output}")
         return
@@ -143,7 +139,7 @@ def make(run: Run, stage: Stage) -> None:
     anew = before is None or stage.when_changed == "again" or (before.done and not changes)
     why = f", again: {'; '.join(changes)}" if changes else ""
     print(f"\n{stage.name}{why}", flush=True)
-    run.record.begin(stage.name, settings, inputs, anew)
+    run.record.begin(stage.name, settings, inputs, this_machine(), anew)
     with ExitStack() as stack:
         began = time.monotonic()
         stack.callback(lambda: run.record.end(stage.name, time.monotonic() - began))
