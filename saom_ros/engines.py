@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from saom_ros.bundle import GRAPH_NAME, BundleConfig, sha256
+from saom_ros.bundle import GRAPH_NAME, HALF_GRAPH_NAME, BundleConfig, sha256
 from saom_ros.errors import SaomError
 from saom_ros.golden import compare, load_golden
 from saom_ros.image_files import write_atomically
@@ -27,8 +27,6 @@ from saom_ros.runtimes import RUNTIMES, TENSORRT
 from saom_ros.runtimes.base import Unavailable
 from saom_ros.runtimes.cuda import CudaError, Gpu, find_gpu
 from saom_ros.runtimes.tensorrt import TensorRt
-
-HALF_GRAPH_NAME = "model.fp16.onnx"
 
 MAX_RECORD_BYTES = 1 << 16
 MAX_ENGINE_BYTES = 1 << 33

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saom_ros.benchmark_rows import Row
-from saom_ros.bundle import BundleConfig
-from saom_ros.engines import HALF_GRAPH_NAME
+from saom_ros.bundle import HALF_GRAPH_NAME, BundleConfig
 from saom_ros.golden import Agreement, compare
 from saom_ros.runtimes import ONNXRUNTIME, Runtime
 from saom_ros.runtimes.base import whole_graph

@@ -20,6 +20,7 @@ from saom_ros import runtimes
 from saom_ros.bundle import (
     CONFIG_NAME,
     GRAPH_NAME,
+    HALF_GRAPH_NAME,
     SPLIT_NAMES,
     BundleConfig,
     Grid,
@@ -29,7 +30,7 @@ from saom_ros.bundle import (
     sha256,
 )
 from saom_ros.errors import SaomError
-from saom_ros.golden import mask_iou
+from saom_ros.golden import MIN_MASK_IOU, mask_iou
 from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.segmenter import Segmenter
@@ -41,7 +42,6 @@ from training.sam.model import grid_shape
 from training.sam.onnx_graph import export_onnx, export_split
 from training.sam.registry import model_class
 
-HALF_GRAPH_NAME = "model.fp16.onnx"
 MODEL_VERSION = "0.1.0"
 MAX_PROMPTS = {"joint": 96, "separate": 128}
 """Points asked at most unless said otherwise."""
@@ -53,7 +53,6 @@ THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 
 PARITY_SCORE = 1e-3
 PARITY_PIXELS = 0.999
-PARITY_HALF_IOU = 0.98
 
 
 class TorchRuntime:
@@ -233,9 +232,9 @@ def check_half_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArr
     """
     iou = mask_iou(_used_masks(expected), found["masks"][found["scores"] > 0])
     mean = float(iou.max(1, initial=0).mean())
-    if mean < PARITY_HALF_IOU:
+    if mean < MIN_MASK_IOU:
         raise SaomError(
-            f"half precision differs from single: mean IoU of matched masks {mean:.3f} (limit {PARITY_HALF_IOU});"
+            f"half precision differs from single: mean IoU of matched masks {mean:.3f} (limit {MIN_MASK_IOU});"
             " export without --fp16"
         )
 
