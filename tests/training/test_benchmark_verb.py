@@ -30,6 +30,7 @@ def areas(monkeypatch):
     monkeypatch.setattr(benchmark.benchmark_simulation, "rows", stub(benchmark.SIMULATION))
     monkeypatch.setattr(benchmark, "_throughput", stub(benchmark.TRAINING))
     monkeypatch.setattr(benchmark, "_automatic_masks", stub(benchmark.EVERYTHING))
+    monkeypatch.setattr(benchmark, "_graphs", stub(benchmark.GRAPHS))
     return asked
 
 

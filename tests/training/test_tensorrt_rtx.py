@@ -3,9 +3,6 @@
 Proves that the graphs parse and build strongly typed; numbers, speed and memory of the engines show only on a GPU.
 """
 
-import subprocess
-import sys
-
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -16,20 +13,8 @@ pytest.importorskip("polygraphy", reason="pip install 'saom_ros[tensorrt]'")
 from test_export import picture, write_checkpoint
 
 from saom_ros.bundle import DEFAULT_BUNDLE
+from training.benchmarking.graphs import build_for_rtx, graph_rows
 from training.export import everything_mode, write_bundle
-
-BUILD = """
-import os, pathlib, sys
-os.environ["POLYGRAPHY_USE_TENSORRT_RTX"] = "1"
-from saom_ros.engine_build import build
-pathlib.Path(sys.argv[2]).write_bytes(build(pathlib.Path(sys.argv[1]), typed=True, half=False))
-"""
-
-
-def build(graph, engine):
-    """Build an engine in a process of its own: the choice of TensorRT is made when Polygraphy is imported."""
-    command = [sys.executable, "-c", BUILD, str(graph), str(engine)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +26,27 @@ def sam_small(tmp_path_factory):
 
 
 def test_the_shipped_graph_is_built(tmp_path):
-    done = build(DEFAULT_BUNDLE / "model.onnx", tmp_path / "engine")
+    done = build_for_rtx(DEFAULT_BUNDLE / "model.onnx", tmp_path / "engine")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "engine").stat().st_size > 5_000_000, "five million weights"
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx"])
 def test_graphs_of_separate_decoding_are_built(sam_small, tmp_path, name):
-    done = build(sam_small / name, tmp_path / "engine")
+    done = build_for_rtx(sam_small / name, tmp_path / "engine")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "engine").stat().st_size > 100_000
+
+
+def test_the_benchmark_tells_operators_and_engine_or_why_there_is_none(sam_small, tmp_path):
+    found = {row.name: row.value for row in graph_rows("toy", sam_small / "model.onnx", tmp_path)}
+    assert "Conv " in found["toy: operators"]
+    assert found["toy: engine"] >= 1
+    model = onnx.load(sam_small / "model.onnx")
+    add_node(model, helper.make_node("NoSuchOperator", ["scores_before"], ["scores"]))
+    onnx.save(model, tmp_path / "model.onnx")
+    found = {row.name: row.value for row in graph_rows("toy", tmp_path / "model.onnx", tmp_path)}
+    assert "refused" in found["toy: engine"]
 
 
 def add_node(model, node):
@@ -76,7 +72,7 @@ def test_a_graph_that_is_wrong_is_refused(sam_small, tmp_path, harm):
         model.graph.node.insert(0, helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2]))
         model.graph.output.append(helper.make_tensor_value_info("turned", TensorProto.UINT8, None))
         onnx.save(model, graph)
-    done = build(graph, tmp_path / "engine")
+    done = build_for_rtx(graph, tmp_path / "engine")
     assert done.returncode != 0
     assert "PolygraphyException" in done.stderr
     assert not (tmp_path / "engine").exists()

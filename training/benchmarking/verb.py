@@ -1,5 +1,5 @@
-"""Measure what this machine makes of saom_ros: the robot's side, the simulator, training, and everything mode beside
-SAM's own mask generator. `docs/performance.md` says what each row means.
+"""Measure what this machine makes of saom_ros: the robot's side, the simulator, training, everything mode beside SAM's
+own mask generator, and graphs in TensorRT's builder. `docs/performance.md` says what each row means.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from saom_ros.benchmark_rows import Row, read_rows, show
 from saom_ros.errors import SaomError
 from training.benchmarking import simulation as benchmark_simulation
 
-ROBOT, SIMULATION, TRAINING, EVERYTHING = "robot", "simulation", "training", "automatic-masks"
-AREAS = (ROBOT, SIMULATION, TRAINING, EVERYTHING)
+ROBOT, SIMULATION, TRAINING, EVERYTHING, GRAPHS = "robot", "simulation", "training", "automatic-masks", "graphs"
+AREAS = (ROBOT, SIMULATION, TRAINING, EVERYTHING, GRAPHS)
 DONE, SOME_FAILED = 0, 1
 
 
@@ -48,6 +48,7 @@ def main(args: argparse.Namespace) -> int:
         SIMULATION: lambda: benchmark_simulation.rows(args.quick),
         TRAINING: lambda: _throughput(args),
         EVERYTHING: lambda: _automatic_masks(args),
+        GRAPHS: lambda: _graphs(args.quick),
     }
     found = robot.machine_rows()
     failed = 0
@@ -77,6 +78,12 @@ def _throughput(args: argparse.Namespace) -> list[Row]:
     from training.benchmarking import throughput as benchmark_throughput
 
     return benchmark_throughput.rows(args.quick, args.train)
+
+
+def _graphs(quick: bool) -> list[Row]:
+    from training.benchmarking import graphs as benchmark_graphs
+
+    return benchmark_graphs.rows(quick)
 
 
 def _automatic_masks(args: argparse.Namespace) -> list[Row]:
