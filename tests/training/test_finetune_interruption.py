@@ -97,12 +97,13 @@ def test_a_real_process_ends_with_the_status_of_its_signal_and_one_line(tmp_path
 
 
 def test_the_step_in_hand_is_ended_and_saved_and_the_run_goes_on_from_there(tmp_path, data, monkeypatch):
-    """With accumulation: not in the middle of an optimizer step."""
+    """With accumulation: not in the middle of an optimizer step. However long ago that was."""
     run = write_run(tmp_path, data, accumulate=2)
     with monkeypatch.context() as patch:
         signalling(patch, WholeObjects, "training_step", [signal.SIGINT], calls=3)
         assert finetune(run) == 130
     assert load_checkpoint(tmp_path / "out" / "last.ckpt")[1]["training"]["batches"] == 4
+    os.utime(tmp_path / "out" / "last.ckpt", (0, 0))
     assert finetune(run) == 0
     assert load_checkpoint(tmp_path / "out" / "last.ckpt")[1]["training"]["batches"] == 8
 
