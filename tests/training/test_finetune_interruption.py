@@ -17,6 +17,7 @@ from training.finetuning.checkpoints import Checkpoints, save_whole
 from training.finetuning.frame_store import FrameStore
 from training.finetuning.module import WholeObjects
 from training.finetuning.run_data import RunData
+from training.run_verb import run_verb
 from training.sam.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -184,3 +185,11 @@ def test_checkpoints_come_after_the_moving_average(tmp_path, data, monkeypatch):
     )
     finetune(write_run(tmp_path, data))
     assert orders[0][-1] is Checkpoints
+
+
+@pytest.mark.parametrize(("status", "ending"), [(130, KeyboardInterrupt), (143, SystemExit)])
+def test_what_is_made_of_verbs_ends_as_they_do(monkeypatch, status, ending):
+    monkeypatch.setattr("training.finetuning.verb.main", lambda args: status)
+    with pytest.raises(ending) as raised:
+        run_verb("finetune", "--config", "run.yaml")
+    assert ending is KeyboardInterrupt or raised.value.code == status
