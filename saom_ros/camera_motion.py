@@ -41,9 +41,9 @@ def camera_motion(before: FloatArray, after: FloatArray, size: tuple[int, int], 
     affine = np.zeros((3, 2))
     affine[0] = np.sort(moved, axis=0)[len(moved) // 2]  # np.median takes longer than all the rest
     for _ in range(ROUNDS):
-        error = np.hypot(*(moved - terms @ affine).T)
-        spread = max(float(np.sort(error)[len(error) // 2]), SMALLEST_SPREAD * size[0])
-        weighted = terms.T / (1 + (error / spread) ** 2)
+        squares = ((moved - terms @ affine) ** 2).sum(axis=1)
+        spread = max(float(np.sort(squares)[len(squares) // 2]), (SMALLEST_SPREAD * size[0]) ** 2)
+        weighted = terms.T / (1 + squares / spread)
         affine = np.linalg.solve(weighted @ terms + ridge, weighted @ moved)
     return _terms(at, size) @ affine
 

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saom_ros.canvas import Canvas
 from saom_ros.letterbox import Letterbox
-from saom_ros.upsampling import HALF, Axis, Window, owners, upsample
 
 MAX_INSTANCES = 65535
 """Ids that fit the label map."""
@@ -33,11 +32,19 @@ class Instances:
         boxes: NDArray[np.float32],
         class_ids: NDArray[np.int32],
         areas: NDArray[np.int64],
+        shown: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
     ) -> None:
-        """Objects of a label map uint8 or uint16 `(H, W)`; for the others see the attributes."""
+        """Objects of a label map.
+
+        Args:
+            label_map: uint8 or uint16 `(h, w)`: 0 = background, `ids[k]` = object k.
+            ids, scores, boxes, class_ids, areas: see the attributes.
+            shown: the rows `(H,)` and columns `(W,)` of `label_map` that the rows and columns of the image show; None:
+                it is of the image's size.
+        """
         self.painted = label_map
-        """uint8 or uint16 `(H, W)`, the image's size: 0 = background, `painted_ids[k]` = object k."""
         self.painted_ids = ids
+        self.shown = shown
         self.ids = ids
         """int32 `(N,)` in 1..65535, distinct: 1..N as the segmenter gives them; a tracker gives others."""
         self.scores = scores
@@ -52,21 +59,44 @@ class Instances:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image in px."""
+        height, width = self.painted.shape if self.shown is None else map(len, self.shown)
+        return height, width
+
     @functools.cached_property
     def label_map(self) -> NDArray[np.uint16]:
         """uint16 `(H, W)`, the image's size: 0 = background, k = object with id k. Written when first asked for."""
         if self.painted.dtype == np.uint16 and self.ids is self.painted_ids:
-            return self.painted
+            return self._at_image_size(self.painted)
         table = np.zeros(np.iinfo(self.painted.dtype).max + 1, np.uint16)
         table[self.painted_ids] = self.ids
         # OpenCV's table of bytes takes half the time of NumPy's.
-        return np.asarray(cv2.LUT(self.painted, table) if self.painted.dtype == np.uint8 else table[self.painted])
+        labels = cv2.LUT(self.painted, table) if self.painted.dtype == np.uint8 else table[self.painted]
+        return self._at_image_size(np.asarray(labels))
+
+    def sampled(self, step: int) -> NDArray[np.unsignedinteger]:
+        """Every `step`-th row and column of the image: 0 = background, `painted_ids[k]` = object k."""
+        every = slice(step // 2, None, step)
+        if self.shown is None:
+            return self.painted[every, every]
+        rows, cols = self.shown
+        return self.painted[rows[every, None], cols[every]]
 
     def renumbered(self, ids: NDArray[np.int32]) -> Instances:
         """The same objects and pixels with other ids, int32 `(N,)` in 1..65535."""
-        other = Instances(self.painted, self.painted_ids, self.scores, self.boxes, self.class_ids, self.areas)
+        other = Instances(
+            self.painted, self.painted_ids, self.scores, self.boxes, self.class_ids, self.areas, self.shown
+        )
         other.ids = ids
         return other
+
+    def _at_image_size(self, labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        if self.shown is None:
+            return labels
+        rows, cols = self.shown
+        return labels.take(cols, axis=1).take(rows, axis=0)
 
     @classmethod
     def empty(cls, height: int, width: int) -> Instances:
@@ -106,97 +136,19 @@ def paint(
     _check_shapes(masks, scores, boxes, class_ids)
     order = np.argsort(-np.nan_to_num(scores), kind="stable")
     order = order[scores[order] > 0][:MAX_INSTANCES]
-    canvas = _Canvas(masks[order], scores[order], boxes[order], box)
+    canvas = Canvas(masks[order], scores[order], boxes[order], box)
     canvas.drop_small(max(int(min_area), 1))
-    return canvas.instances(class_ids[order])
-
-
-class _Canvas:
-    """The label map in the making: mask k (by descending score) owns the pixels where `owner` is k + 1."""
-
-    def __init__(
-        self,
-        masks: NDArray[np.uint8],
-        scores: NDArray[np.floating],
-        boxes: NDArray[np.floating],
-        box: Letterbox,
-    ) -> None:
-        self.masks = masks
-        self.scores = scores.astype(np.float32)
-        self.rows = Axis.of(box.image_height, box.content_height, box.input_height, masks.shape[1])
-        self.cols = Axis.of(box.image_width, box.content_width, box.input_width, masks.shape[2])
-        self.windows = [(self.rows.window(y0, y1), self.cols.window(x0, x1)) for x0, y0, x1, y1 in boxes.tolist()]
-        self.owner = owners(masks, self.scores, self.windows, self.rows, self.cols)
-        self.areas = np.zeros(len(masks), np.int64)
-        self.boxes = np.zeros((len(masks), 4), np.float32)
-        self._measure(range(len(masks)))
-
-    def drop_small(self, min_area: int) -> None:
-        """Drop masks that own fewer pixels, worst score first, and let the others claim what comes free."""
-        for k in range(len(self.masks) - 1, -1, -1):
-            if not 0 < self.areas[k] < min_area:
-                continue
-            freed = self._box_window(k)
-            self.areas[k] = 0
-            heirs = [int(j) for j in np.flatnonzero(self.areas) if _overlap(self.windows[j], freed)]
-            self._inherit(k, freed, heirs)
-            self._measure(heirs)
-
-    def instances(self, class_ids: NDArray[np.integer]) -> Instances:
-        """The masks that own pixels, numbered 1..N."""
-        kept = np.flatnonzero(self.areas)
-        owners_of_pixels = Instances(
-            label_map=self.owner,
-            ids=(kept + 1).astype(np.int32),
-            scores=self.scores[kept],
-            boxes=self.boxes[kept],
-            class_ids=class_ids[kept].astype(np.int32),
-            areas=self.areas[kept],
-        )
-        return owners_of_pixels.renumbered(np.arange(1, len(kept) + 1, dtype=np.int32))
-
-    def _inherit(self, k: int, freed: Window, heirs: Sequence[int]) -> None:
-        """Give the pixels of mask k, which all lie in `freed`, to the best of the heirs, or to nobody."""
-        owner = np.zeros_like(self.owner[freed])
-        best = np.zeros(owner.shape, np.float32)
-        for j in heirs:
-            window = _intersection(self.windows[j], freed)
-            value = upsample(self.masks[j], self.rows, self.cols, *window)
-            value *= value > HALF
-            value *= self.scores[j]
-            inner = tuple(slice(w.start - f.start, w.stop - f.start) for w, f in zip(window, freed, strict=True))
-            wins = value > best[inner]
-            best[inner][wins], owner[inner][wins] = value[wins], j + 1
-        pixels = self.owner[freed]
-        pixels[:] = np.where(pixels == k + 1, owner, pixels)
-
-    def _box_window(self, k: int) -> Window:
-        x0, y0, x1, y1 = self.boxes[k].astype(int).tolist()
-        return slice(y0, y1), slice(x0, x1)
-
-    def _measure(self, masks: Iterable[int]) -> None:
-        """Count the pixels of each mask and find their box."""
-        for k in masks:
-            rows, cols = self.windows[k]
-            pixels = self.owner[rows, cols]
-            if not pixels.size:
-                continue
-            mine = (pixels == k + 1).view(np.uint8)
-            self.areas[k] = cv2.countNonZero(mine)
-            if self.areas[k]:
-                x, y, width, height = cv2.boundingRect(mine)
-                self.boxes[k] = cols.start + x, rows.start + y, cols.start + x + width, rows.start + y + height
-
-
-def _intersection(a: Window, b: Window) -> Window:
-    rows = slice(max(a[0].start, b[0].start), min(a[0].stop, b[0].stop))
-    cols = slice(max(a[1].start, b[1].start), min(a[1].stop, b[1].stop))
-    return rows, cols
-
-
-def _overlap(a: Window, b: Window) -> bool:
-    rows, cols = _intersection(a, b)
-    return rows.start < rows.stop and cols.start < cols.stop
+    kept = np.flatnonzero(canvas.areas)
+    painted = Instances(
+        label_map=canvas.owner,
+        ids=(kept + 1).astype(np.int32),
+        scores=scores[order[kept]].astype(np.float32),
+        boxes=canvas.boxes[kept],
+        class_ids=class_ids[order[kept]].astype(np.int32),
+        areas=canvas.areas[kept],
+        shown=(canvas.rows.canvas_pixel, canvas.cols.canvas_pixel),
+    )
+    return painted.renumbered(np.arange(1, len(kept) + 1, dtype=np.int32))
 
 
 def _check_shapes(

@@ -6,6 +6,7 @@ Coordinates are continuous pixels: pixel (column c, row r) covers [c, c + 1) x [
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -73,29 +74,22 @@ def letterbox_image(rgb: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]
     if rgb.shape[:2] in (content.shape[:2], (1, 1)):  # OpenCV 4.5 cannot resize a single pixel
         content[:] = rgb
     elif box.content_height < box.image_height or box.content_width < box.image_width:
-        _shrink(np.ascontiguousarray(rgb), content, _block(box))
+        _shrink(np.ascontiguousarray(rgb), content)
     else:
         cv2.resize(np.ascontiguousarray(rgb), content.shape[1::-1], dst=content, interpolation=cv2.INTER_LINEAR)
     return canvas
 
 
-def _block(box: Letterbox) -> int:
-    """Side (px) of the blocks of pixels that are averaged first: as large as they fit the scale and divide both sides.
+def _shrink(rgb: NDArray[np.uint8], content: NDArray[np.uint8]) -> None:
+    """Average over the areas of the pixels of `content`: bilinear samples at whole fractions of them, then their mean.
 
-    OpenCV averages whole blocks seven times faster than fractions of pixels: of a 720p image, all there is to do for
-    the fractions is a quarter.
+    Samples lie at most two pixels apart, so that all pixels count. OpenCV averages whole blocks far faster than areas
+    with fractions of pixels, from which this differs by less than half a grey value in photographs.
     """
-    scale = min(box.image_height / box.content_height, box.image_width / box.content_width)
-    fitting = (n for n in range(int(scale), 1, -1) if box.image_height % n == box.image_width % n == 0)
-    return next(fitting, 1)
-
-
-def _shrink(rgb: NDArray[np.uint8], content: NDArray[np.uint8], block: int) -> None:
-    """Average the pixels of `rgb` over whole blocks and then over the areas of the pixels of `content`."""
-    if block > 1:
-        size = (rgb.shape[1] // block, rgb.shape[0] // block)
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    cv2.resize(rgb, content.shape[1::-1], dst=content, interpolation=cv2.INTER_AREA)
+    size = content.shape[1::-1]
+    width, height = (n * max(math.ceil(m / n / 2), 2) for n, m in zip(size, rgb.shape[1::-1], strict=True))
+    samples = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.resize(samples, size, dst=content, interpolation=cv2.INTER_AREA)
 
 
 def _fill(padding: NDArray[np.uint8]) -> None:

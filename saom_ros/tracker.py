@@ -94,7 +94,7 @@ class Tracker:
             asked_for: somebody asked for this very image, however long after the one before it: `max_gap` does not
                 count, and what still stands where it stood keeps its id.
         """
-        self.reset_reason = self._advance(stamp or None, instances.painted.shape, asked_for)
+        self.reset_reason = self._advance(stamp or None, instances.size, asked_for)
         self._frame += 1
         seen = _Sight.of(instances)
         track_of, iou = self._match(seen)
@@ -207,17 +207,20 @@ class _Sight:
 
     @classmethod
     def of(cls, instances: Instances) -> _Sight:
-        step = _step(instances.painted.shape)
-        labels = instances.painted[step // 2 :: step, step // 2 :: step]
+        step = _step(instances.size)
+        labels = instances.sampled(step)
         pixels = np.flatnonzero(labels)
         of_pixel = labels.ravel()[pixels]
         order = np.argsort(of_pixel, kind="stable")  # on uint16 a radix sort: linear
         pixels, of_pixel = pixels[order], of_pixel[order]
         ids = instances.painted_ids.astype(labels.dtype)
         starts, ends = np.searchsorted(of_pixel, ids, "left"), np.searchsorted(of_pixel, ids, "right")
+        y = pixels // labels.shape[1]
+        x = pixels - y * labels.shape[1]
+        pixels = y * _stride(labels.shape[1]) + x
         return cls(
             [pixels[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)],
-            _centres(instances, pixels, starts, ends, step, labels.shape[1]),
+            _centres(instances, x, y, starts, ends, step),
             instances.areas.astype(float),
         )
 
@@ -248,7 +251,8 @@ class _Track:
 
 
 _Mask = NDArray[np.intp]
-"""Flat indices `(K,)` of an object's pixels in the sampled label map."""
+"""Flat indices `(K,)` of an object's pixels in the sampled label map, whose rows count as twice as long as they are:
+what is moved beyond the left or right border then lies behind the end of a row, not in the next one."""
 
 
 def _assign(likeness: NDArray[np.float64], frames: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -275,12 +279,16 @@ def _nearness(known: _Sight, seen: _Sight, shift: NDArray[np.float64]) -> NDArra
 
 
 def _centres(
-    instances: Instances, pixels: _Mask, starts: NDArray[np.intp], ends: NDArray[np.intp], step: int, width: int
+    instances: Instances,
+    x: NDArray[np.intp],
+    y: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    step: int,
 ) -> NDArray[np.float64]:
     """Centroids `(N, 2)` x y in px of the sampled pixels `starts` to `ends` of each object; specks that no sample hits
     have the middle of their box."""
-    y, x = np.divmod(pixels, width)
-    sums = np.zeros((2, len(pixels) + 1), np.intp)
+    sums = np.zeros((2, len(x) + 1), np.intp)
     np.cumsum(x, out=sums[0, 1:])
     np.cumsum(y, out=sums[1, 1:])
     count = (ends - starts)[:, None]
@@ -304,19 +312,24 @@ def _mask_iou(
     """
     step = _step(shape)
     height, width = len(range(step // 2, shape[0], step)), len(range(step // 2, shape[1], step))
-    steps = np.rint(shift / step).astype(np.intp)
-    row, pixels_a, pixels_b = np.repeat(np.arange(len(a)), [len(m) for m in a]), np.concatenate(a), np.concatenate(b)
-    if steps.any():
-        y, x = np.divmod(pixels_a, width)
-        y, x = y + steps[row, 1], x + steps[row, 0]
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        row, pixels_a = row[inside], (y * width + x)[inside]
-    area_a, area_b = np.bincount(row, minlength=len(a)), np.array([len(m) for m in b])
-    column = np.zeros(height * width, np.intp)  # of a pixel; 0 = none
-    column[pixels_b] = np.repeat(np.arange(1, len(b) + 1), area_b)
-    columns = len(b) + 1
-    overlap = np.bincount(row * columns + column[pixels_a], minlength=len(a) * columns).reshape(-1, columns)[:, 1:]
-    return np.asarray(overlap / np.maximum(area_a[:, None] + area_b - overlap, 1))
+    stride = _stride(width)
+    # Object of `b` at each pixel: 0 = none; the last one is for what lies outside, also above and below.
+    columns = len(b) + 2
+    column = np.full((height + 2, stride), columns - 1)
+    column[1:-1, :width] = 0
+    size_a, size_b = [len(mask) for mask in a], [len(mask) for mask in b]
+    column.reshape(-1)[stride + np.concatenate(b)] = np.repeat(np.arange(1, len(b) + 1), size_b)
+    right, down = np.rint(shift / step).astype(np.intp).T
+    moved = np.concatenate(a) + np.repeat((down + 1) * stride + np.clip(right, -width, width), size_a)
+    cells = np.repeat(np.arange(len(a)) * columns, size_a) + column.take(moved, mode="clip")
+    count = np.bincount(cells, minlength=len(a) * columns).reshape(-1, columns)
+    overlap, area_a = count[:, 1:-1], count[:, :-1].sum(axis=1)
+    return np.asarray(overlap / np.maximum(area_a[:, None] + size_b - overlap, 1))
+
+
+def _stride(width: int) -> int:
+    """What `_Mask` counts for a row of the sampled label map."""
+    return 2 * width
 
 
 def _size(shape: tuple[int, ...]) -> str:

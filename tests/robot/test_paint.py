@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from saom_ros.instances import HALF, Instances, paint
+from saom_ros.canvas import HALF
+from saom_ros.instances import Instances, paint
 from saom_ros.letterbox import Letterbox
 
 STRIDE = 4
