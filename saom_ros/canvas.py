@@ -110,6 +110,7 @@ class Canvas:
         self._cells = _scored_cells(masks, scores, self.rows, self.cols)
         self._halves = (HALF * scores).tolist()
         self._start, self._end = _windows(boxes, self.rows, self.cols)
+        self._pixels = _pixels(self._start, self._end, self.rows, self.cols)
         self._best = np.zeros(self.owner.shape, np.float32)
         self._image_pixels = np.multiply.outer(self.rows.image_pixels, self.cols.image_pixels)
         painted = np.flatnonzero((self._start < self._end).all(axis=1)).tolist()
@@ -123,7 +124,7 @@ class Canvas:
         for k in reversed(np.flatnonzero((self.areas > 0) & (self.areas < min_area)).tolist()):
             if self.areas[k] >= min_area:  # it was an heir
                 continue
-            pixels = self._pixels(k)
+            pixels = self._pixels[k]
             freed = self.owner[pixels] == k + 1
             self.owner[pixels][freed], self._best[pixels][freed] = 0, 0
             self.areas[k] = 0
@@ -137,11 +138,10 @@ class Canvas:
     def _claim(self, k: int) -> None:
         """Give mask k the pixels where it is better than all that claimed before it."""
         (top, left), (bottom, right) = self._start[k].tolist(), self._end[k].tolist()
-        size = (right - left) * self.cols.per_cell, (bottom - top) * self.rows.per_cell
-        value = cv2.resize(self._cells[k, top:bottom, left:right], size, interpolation=cv2.INTER_LINEAR)
+        best, owner = self._best[self._pixels[k]], self.owner[self._pixels[k]]
+        cells = self._cells[k, top:bottom, left:right]
+        value = cv2.resize(cells, best.shape[::-1], interpolation=cv2.INTER_LINEAR)
         cv2.threshold(value, self._halves[k], 0, cv2.THRESH_TOZERO, dst=value)
-        pixels = self._pixels(k)
-        best, owner = self._best[pixels], self.owner[pixels]
         # Who was there before has a lower number, so the larger one is the owner's. OpenCV's maxima take a third of the
         # time of NumPy's, and those a tenth of that of an assignment by a mask.
         label = np.multiply((value > best).view(np.uint8), k + 1, dtype=owner.dtype)
@@ -150,7 +150,7 @@ class Canvas:
 
     def _measure(self, k: int) -> None:
         """Count the image pixels of mask k and find their box."""
-        pixels = self._pixels(k)
+        pixels = self._pixels[k]
         shown = (self.owner[pixels] == k + 1).view(np.uint8) * self._image_pixels[pixels]
         self.areas[k] = cv2.sumElems(shown)[0]
         if self.areas[k]:
@@ -158,12 +158,6 @@ class Canvas:
             x, y = x + pixels[1].start, y + pixels[0].start
             columns, rows = self.cols.first[[x, x + width]], self.rows.first[[y, y + height]]
             self.boxes[k] = columns[0], rows[0], columns[1], rows[1]
-
-    def _pixels(self, k: int) -> Window:
-        """The window of mask k."""
-        (top, left), (bottom, right) = self._start[k].tolist(), self._end[k].tolist()
-        rows, cols = self.rows.per_cell, self.cols.per_cell
-        return slice(top * rows, bottom * rows), slice(left * cols, right * cols)
 
 
 def _scored_cells(
@@ -185,3 +179,10 @@ def _windows(boxes: NDArray[np.floating], rows: Axis, cols: Axis) -> tuple[NDArr
     start = np.clip(np.floor(corners[:, :2] / stride) - BOX_PADDING_CELLS, 0, cells)
     end = np.clip(np.ceil(corners[:, 2:] / stride) + BOX_PADDING_CELLS, 0, cells)
     return start.astype(np.intp), np.where(sane[:, None], end, 0).astype(np.intp)
+
+
+def _pixels(start: NDArray[np.intp], end: NDArray[np.intp], rows: Axis, cols: Axis) -> list[Window]:
+    """The canvas pixels of windows given in cells."""
+    per_cell = rows.per_cell, cols.per_cell
+    corners = zip((start * per_cell).tolist(), (end * per_cell).tolist(), strict=True)
+    return [(slice(top, bottom), slice(left, right)) for (top, left), (bottom, right) in corners]

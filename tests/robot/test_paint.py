@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from saom_ros.canvas import HALF
+from saom_ros.canvas import COARSEST, HALF, PIXELS_PER_CELL
 from saom_ros.instances import Instances, paint
 from saom_ros.letterbox import Letterbox
 
@@ -186,17 +186,23 @@ def test_a_straight_edge_is_exact():
     assert np.flatnonzero(columns).max() in (12, 13)
 
 
+def places(image, content):
+    """Where in the cells each image pixel is decided: at the centre of the canvas pixel that its own centre lies in."""
+    cell = STRIDE * image / content  # image pixels
+    finer = max(min(math.ceil(cell), PIXELS_PER_CELL), math.ceil(cell / COARSEST))
+    last = max(math.ceil(content / STRIDE - 0.5) - 1, 0)
+    centres = [(math.floor((pixel + 0.5) / cell * finer) + 0.5) / finer - 0.5 for pixel in range(image)]
+    return [min(max(place, 0), last) for place in centres], last
+
+
 def bilinear(mask, box):
     """Mask values at all image pixels, written as plainly as can be."""
     values = np.zeros((box.image_height, box.image_width))
-    last_x = max(math.ceil(box.content_width / STRIDE - 0.5) - 1, 0)
-    last_y = max(math.ceil(box.content_height / STRIDE - 0.5) - 1, 0)
-    scale_x, scale_y = box.scale_xy
-    for y in range(box.image_height):
-        v = min(max((y + 0.5) * scale_y / STRIDE - 0.5, 0), last_y)
+    vs, last_y = places(box.image_height, box.content_height)
+    us, last_x = places(box.image_width, box.content_width)
+    for y, v in enumerate(vs):
         i, i1, b = int(v), min(int(v) + 1, last_y), v - int(v)
-        for x in range(box.image_width):
-            u = min(max((x + 0.5) * scale_x / STRIDE - 0.5, 0), last_x)
+        for x, u in enumerate(us):
             j, j1, a = int(u), min(int(u) + 1, last_x), u - int(u)
             top = mask[i, j] * (1 - a) + mask[i, j1] * a
             values[y, x] = top * (1 - b) + (mask[i1, j] * (1 - a) + mask[i1, j1] * a) * b
@@ -237,8 +243,9 @@ def random_case(seed, count, height, width):
     return np.clip(masks + noise, 0, 255).astype(np.uint8), scores.astype(np.float32), box
 
 
+# Sides from a part of a cell to many canvas pixels a cell.
 @settings(max_examples=50)
-@given(seeds, st.integers(1, 4), st.integers(1, 30), st.integers(1, 30), st.integers(1, 60))
+@given(seeds, st.integers(1, 4), st.integers(1, 100), st.integers(1, 100), st.integers(1, 60))
 def test_painting_follows_its_rules(seed, count, height, width, min_area):
     masks, scores, box = random_case(seed, count, height, width)
     whole = np.tile([0.0, 0.0, 32.0, 24.0], (count, 1))
@@ -306,6 +313,19 @@ def test_where_one_mask_outdoes_another_everywhere_only_it_paints():
     sure, weak = np.full((8, 8), 250, np.uint8), np.full((8, 8), 130, np.uint8)
     result = paint_masks([sure, weak], [0.9, 0.8], PLAIN)
     assert (result.label_map == 1).all()
+
+
+def test_a_huge_image_has_no_coarse_stairs():
+    box = Letterbox.fit(3200, 3200, 32, 32)  # a cell covers 400 pixels
+    label_map = paint_masks([np.tri(8, dtype=np.uint8) * 255], [0.9], box).label_map
+    changes = np.flatnonzero(np.diff((label_map > 0).sum(axis=1)))
+    assert np.diff(changes).min() <= COARSEST
+
+
+def test_pixels_can_be_looked_at_without_writing_the_map():
+    found = paint_masks([rectangle(slice(2, 5), slice(1, 7))], [0.9], Letterbox.fit(200, 200, 32, 32))
+    assert found.size == (200, 200)
+    assert ((found.sampled(7) > 0) == (found.label_map[3::7, 3::7] > 0)).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
