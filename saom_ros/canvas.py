@@ -116,8 +116,7 @@ class Canvas:
         painted = np.flatnonzero((self._start < self._end).all(axis=1)).tolist()
         for k in painted:
             self._claim(k)
-        for k in painted:
-            self._measure(k)
+        self._measure(painted)
 
     def drop_small(self, min_area: int) -> None:
         """Drop masks that own fewer image pixels, worst score first, and let the others claim what comes free."""
@@ -132,8 +131,7 @@ class Canvas:
             heirs = np.flatnonzero((self.areas > 0) & near.all(axis=1)).tolist()
             for j in heirs:
                 self._claim(j)
-            for j in heirs:
-                self._measure(j)
+            self._measure(heirs)
 
     def _claim(self, k: int) -> None:
         """Give mask k the pixels where it is better than all that claimed before it."""
@@ -148,16 +146,19 @@ class Canvas:
         cv2.max(owner, label, dst=owner)
         cv2.max(best, value, dst=best)
 
-    def _measure(self, k: int) -> None:
-        """Count the image pixels of mask k and find their box."""
-        pixels = self._pixels[k]
-        shown = (self.owner[pixels] == k + 1).view(np.uint8) * self._image_pixels[pixels]
-        self.areas[k] = cv2.sumElems(shown)[0]
-        if self.areas[k]:
+    def _measure(self, masks: list[int]) -> None:
+        """Count the image pixels of these masks and find their boxes."""
+        rectangles = []
+        for k in masks:
+            pixels = self._pixels[k]
+            shown = (self.owner[pixels] == k + 1).view(np.uint8) * self._image_pixels[pixels]
+            self.areas[k] = cv2.sumElems(shown)[0]
             x, y, width, height = cv2.boundingRect(shown)
             x, y = x + pixels[1].start, y + pixels[0].start
-            columns, rows = self.cols.first[[x, x + width]], self.rows.first[[y, y + height]]
-            self.boxes[k] = columns[0], rows[0], columns[1], rows[1]
+            rectangles.append((x, y, x + width, y + height))
+        edges = np.array(rectangles, np.intp).reshape(-1, 4)
+        self.boxes[masks, ::2] = self.cols.first[edges[:, ::2]]
+        self.boxes[masks, 1::2] = self.rows.first[edges[:, 1::2]]
 
 
 def _scored_cells(

@@ -82,7 +82,7 @@ class Instances:
         if self.shown is None:
             return self.painted[every, every]
         rows, cols = self.shown
-        return self.painted[rows[every, None], cols[every]]
+        return self.painted.take(rows[every], axis=0).take(cols[every], axis=1)
 
     def renumbered(self, ids: NDArray[np.int32]) -> Instances:
         """The same objects and pixels with other ids, int32 `(N,)` in 1..65535."""
