@@ -73,7 +73,7 @@ class Axis:
 
     @property
     def image_pixels(self) -> NDArray[np.uint8]:
-        """Of each canvas pixel, at most `COARSEST` + 1; 0 where the canvas is finer than the image or behind its end."""
+        """Of each canvas pixel, at most `COARSEST` + 1; 0 where the canvas is finer than the image or beyond it."""
         return np.diff(self.first).astype(np.uint8)
 
 
