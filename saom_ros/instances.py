@@ -121,9 +121,10 @@ def paint(
 ) -> Instances:
     """Paint the model's outputs into one label map of the image's size.
 
-    Each mask is upsampled bilinearly inside its box; a pixel goes to the mask with the largest probability x score
-    among those above one half there (the better scored one where equal). Objects that own fewer than `min_area`
-    pixels are dropped, worst score first, and their pixels go to the next best mask.
+    Each mask is upsampled bilinearly inside its box, to a canvas of a few pixels a cell (`canvas.py`); a pixel goes to
+    the mask with the largest probability x score among those above one half there (the better scored one where equal).
+    Objects that own fewer than `min_area` pixels are dropped, worst score first, and their pixels go to the next best
+    mask.
 
     Args:
         masks: uint8 `(M, h/4, w/4)`, probability x 255 over the whole model input; cells are centred in squares.
