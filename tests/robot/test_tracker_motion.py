@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saom_ros.camera_motion import camera_motion
-from saom_ros.tracker import Tracker
+from saom_ros.tracker import Tracker, _mask_iou, _Sight
 from tests.robot.test_tracker import id_at, instances_of, scene, track
 
 SHAPE = (240, 320)
@@ -121,3 +121,26 @@ def test_objects_that_move_by_themselves_do_not_count():
 def test_two_objects_tell_nothing_of_the_camera():
     before = lattice()[:2]
     assert not camera_motion(before, before + 30, SIZE, at=before).any()
+
+
+def moved(mask, right, down):
+    """A boolean mask shifted by whole pixels; what leaves the picture is cut off."""
+    padded = np.pad(mask, ((200, 200), (200, 200)))
+    return np.roll(padded, (down, right), (0, 1))[200:-200, 200:-200]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 3, 40, 150]))
+def test_overlaps_are_those_of_shifted_masks(seed, reach):
+    generator = np.random.default_rng(seed)
+    shape = tuple(generator.integers(1, 40, 2).tolist())
+    before, after = (instances_of(generator.integers(0, 4, shape)) for _ in range(2))
+    shift = generator.integers(-reach, reach + 1, (len(before), 2)).astype(float)
+    if not (len(before) and len(after)):
+        return
+    iou = _mask_iou(_Sight.of(before).masks, _Sight.of(after).masks, shift, shape)
+    for k, (right, down) in enumerate(shift.astype(int).tolist()):
+        a = moved(before.label_map == before.ids[k], right, down)
+        for j in range(len(after)):
+            b = after.label_map == after.ids[j]
+            assert iou[k, j] == pytest.approx((a & b).sum() / max((a | b).sum(), 1))
