@@ -89,7 +89,7 @@ def test_masks_are_compared_with_those_of_both_generators():
 
 def test_systems_share_the_weights_of_the_checkpoint(checkpoint, tmp_path):
     amg, grid = make_system(AMG, checkpoint, tmp_path), make_system(FULL_GRID, checkpoint, tmp_path)
-    ours = grid.runtime._module.model.sam.state_dict()
+    ours = grid.runtime.module.model.sam.state_dict()
     assert all((tensor == ours[name]).all() for name, tensor in amg.sam.state_dict().items())
     assert amg.points_per_side == SIDE
     assert grid.config.max_prompts == SIDE * SIDE

@@ -120,6 +120,8 @@ def test_empty_answers_do_not_score(data):
 class StubSegmenter:
     """Answers the truth when its thresholds are right, an extra mask below the score, nothing above it."""
 
+    runtime = None
+
     def __init__(self, right):
         self.thresholds = Thresholds(score=0.5, objectness=0.2, overlap=0.5)
         self.right = right

@@ -14,7 +14,6 @@ from training.classes import UNKNOWN_CLASS
 from training.data.shards import Sample, decode_sample, list_shards, read_members
 from training.data.storage import Place
 
-_READ = frozenset({"rgb.jpg", "rgb.png", "instances.png", "json"})
 _CLASSES_SHOWN = 20
 
 
@@ -88,7 +87,7 @@ def gather(folder: Place, progress: Callable[[], object] = lambda: None) -> Data
     for path in list_shards(folder):
         info.shards += 1
         for key, files in read_members(path):
-            sample = decode_sample(path, key, {name: files[name] for name in files.keys() & _READ})
+            sample = decode_sample(path, key, files, with_maps=False)
             try:
                 info.add(sample)
             except (AttributeError, KeyError, TypeError) as error:

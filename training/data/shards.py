@@ -175,9 +175,11 @@ def count_samples(path: Place) -> int:
     return sum(1 for _ in read_members(path))
 
 
-def decode_sample(path: Place, key: str, files: Mapping[str, bytes]) -> Sample:
-    """Decode one sample's files. Raises SaomError that names shard and key for a missing or damaged member; of shards
-    that older versions or others wrote, without checksums, not all damage shows.
+def decode_sample(path: Place, key: str, files: Mapping[str, bytes], with_maps: bool = True) -> Sample:
+    """Decode one sample's files; without parts and depth unless `with_maps`.
+
+    Raises SaomError that names shard and key for a missing or damaged member; of shards that older versions or others
+    wrote, without checksums, not all damage shows.
     """
     meta = _checked_json(path, key, files)
 
@@ -196,7 +198,7 @@ def decode_sample(path: Place, key: str, files: Mapping[str, bytes]) -> Sample:
 
     bgr = required(image("rgb.png" if "rgb.png" in files else "rgb.jpg", cv2.IMREAD_COLOR), "rgb.jpg")
     instances = required(image("instances.png", cv2.IMREAD_UNCHANGED), "instances.png")
-    parts, depth = image("parts.png", cv2.IMREAD_UNCHANGED), image("depth.png", cv2.IMREAD_UNCHANGED)
+    parts, depth = (image(name, cv2.IMREAD_UNCHANGED) if with_maps else None for name in ("parts.png", "depth.png"))
     for name, found in (("instances", instances), ("parts", parts), ("depth", depth)):
         if found is not None and (found.dtype != np.uint16 or found.shape != bgr.shape[:2]):
             raise SaomError(
