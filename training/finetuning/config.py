@@ -85,7 +85,8 @@ class FinetuneConfig:
     accumulate: int = 1
     """Batches whose gradients are averaged for one optimizer step."""
     ema_decay: float = 0.998
-    """Decay of the exponential moving average of the weights; the average is what is saved and exported."""
+    """Decay of the exponential moving average of the weights, after a beginning with less (`averaging.py`); the average
+    is what is saved and exported."""
     seed: int = 0
     """Seed of weights and batches."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"

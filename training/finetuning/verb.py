@@ -19,10 +19,10 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from saom_ros.errors import SaomError
 from training.data.shards import list_shards, read_members
+from training.finetuning.averaging import moving_average
 from training.finetuning.batches import stage_batches
 from training.finetuning.checkpoints import Checkpoints, save_whole
 from training.finetuning.config import FinetuneConfig, load_config, plain
@@ -175,8 +175,7 @@ def make_trainer(config: FinetuneConfig, out: Path, interruption: Interruption) 
         log_every_n_steps=25,
         logger=[TensorBoardLogger(out, name="", version="tensorboard"), CSVLogger(out, name="", version="csv")],
         callbacks=[
-            # As interpolation, which leaves frozen weights as they are to the last bit: caches are keyed by them.
-            WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
+            WeightAveraging(multi_avg_fn=moving_average(config.ema_decay)),
             Checkpoints(out / "last.ckpt", config.checkpoint_seconds, interruption),
             LearningRateMonitor("step"),
             RunProgress(steps * config.accumulate),
