@@ -77,7 +77,7 @@ class FinetuneConfig:
     learning_rate: float = 8e-4
     """Peak learning rate of AdamW (betas 0.9, 0.98); linear warm-up, then cosine to one hundredth."""
     warmup: int = 200
-    """Optimizer steps of linear warm-up."""
+    """Optimizer steps of linear warm-up; short runs take a tenth of theirs at most."""
     weight_decay: float = 0.02
     """Decay of matrices and kernels; biases and norms have none."""
     clip: float = 1.0

@@ -36,10 +36,13 @@ def has_fused_kernel(device: torch.device) -> bool:
 def warmup_and_cosine(
     optimizer: torch.optim.Optimizer, warmup: int, total_steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate, step by step: linear warm-up over ``warmup`` steps, times a cosine down to one hundredth."""
+    """The learning rate, step by step: linear warm-up over ``warmup`` steps, but at most a tenth of all, times a cosine
+    down to one hundredth.
+    """
+    rising = max(min(warmup, total_steps // 10), 1)
 
     def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(warmup, 1))
+        warm = min(1.0, (step + 1) / rising)
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0))))
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,0 +1,32 @@
+"""The learning rate over a run."""
+
+import pytest
+import torch
+
+from training.finetuning.optimizer import warmup_and_cosine
+
+
+def rates(warmup, steps):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = warmup_and_cosine(optimizer, warmup, steps)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+def test_it_rises_over_the_warm_up_and_falls_to_a_hundredth():
+    found = rates(20, 1000)
+    assert found[:3] == pytest.approx([1 / 20, 2 / 20, 3 / 20], rel=1e-3)
+    assert max(found) == found[19] == pytest.approx(1, abs=2e-3)
+    assert found[-1] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_a_short_run_warms_up_for_a_tenth_of_it():
+    assert rates(200, 100)[9] == max(rates(200, 100))
+
+
+def test_a_run_of_one_step_learns():
+    assert rates(200, 1) == [1.0]
