@@ -21,8 +21,9 @@ from saom_ros.letterbox import Letterbox
 HALF = 127.5
 """Mask value of probability one half; masks are probability x 255."""
 
-PIXELS_PER_CELL = 6
-"""Canvas pixels along a cell; fewer where a cell covers fewer image pixels."""
+PIXELS_PER_CELL = 4
+"""Canvas pixels along a cell; fewer where a cell covers fewer image pixels. With the model's stride of 4 the canvas is
+as fine as its input."""
 
 COARSEST = 8
 """Image pixels along a canvas pixel at most: huge images have more than `PIXELS_PER_CELL`."""
@@ -107,7 +108,8 @@ class Canvas:
         """Image pixels of each mask."""
         self.boxes = np.zeros((len(masks), 4), np.float32)
         """xyxy of them, exclusive maximum."""
-        self._cells = _scored_cells(masks, scores, self.rows, self.cols)
+        self._cells = _image_cells(masks, self.rows, self.cols)
+        self._scores = scores.astype(np.float32)
         self._halves = (HALF * scores).tolist()
         self._start, self._end = _windows(boxes, self.rows, self.cols)
         self._pixels = _pixels(self._start, self._end, self.rows, self.cols)
@@ -137,7 +139,7 @@ class Canvas:
         """Give mask k the pixels where it is better than all that claimed before it."""
         (top, left), (bottom, right) = self._start[k].tolist(), self._end[k].tolist()
         best, owner = self._best[self._pixels[k]], self.owner[self._pixels[k]]
-        cells = self._cells[k, top:bottom, left:right]
+        cells = np.multiply(self._cells[k, top:bottom, left:right], self._scores[k], dtype=np.float32)
         value = cv2.resize(cells, best.shape[::-1], interpolation=cv2.INTER_LINEAR)
         cv2.threshold(value, self._halves[k], 0, cv2.THRESH_TOZERO, dst=value)
         # Who was there before has a lower number, so the larger one is the owner's. OpenCV's maxima take a third of the
@@ -161,14 +163,16 @@ class Canvas:
         self.boxes[masks, 1::2] = self.rows.first[edges[:, 1::2]]
 
 
-def _scored_cells(
-    masks: NDArray[np.uint8], scores: NDArray[np.floating], rows: Axis, cols: Axis
-) -> NDArray[np.float32]:
-    """Probability x 255 x score of the cells that the image touches, `(K, rows, cols)`."""
-    cells = np.multiply(masks[:, : rows.cells, : cols.cells], scores[:, None, None], dtype=np.float32)
-    # Cells centred in the padding know nothing of the image; at its edge the last cell inside goes on.
-    cells[:, rows.known :] = cells[:, rows.known - 1 : rows.known]
-    cells[:, :, cols.known :] = cells[:, :, cols.known - 1 : cols.known]
+def _image_cells(masks: NDArray[np.uint8], rows: Axis, cols: Axis) -> NDArray[np.uint8]:
+    """The cells that the image touches, `(K, rows, cols)`."""
+    cells = masks[:, : rows.cells, : cols.cells]
+    if rows.known < rows.cells or cols.known < cols.cells:
+        # Cells centred in the padding know nothing of the image; at its edge the last cell inside goes on.
+        cells = np.pad(
+            cells[:, : rows.known, : cols.known],
+            ((0, 0), (0, rows.cells - rows.known), (0, cols.cells - cols.known)),
+            mode="edge",
+        )
     return cells
 
 

@@ -96,7 +96,9 @@ class Instances:
         if self.shown is None:
             return labels
         rows, cols = self.shown
-        return labels.take(cols, axis=1).take(rows, axis=0)
+        # Whole rows are copied so much faster than single pixels that turning them twice pays.
+        wide = cv2.transpose(cv2.transpose(labels).take(cols, axis=0))
+        return np.asarray(wide.take(rows, axis=0))
 
     @classmethod
     def empty(cls, height: int, width: int) -> Instances:
