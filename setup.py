@@ -29,6 +29,7 @@ TRAIN = [
     "moderngl>=5.12,<6",
     "mujoco>=3.2",
     "onnx>=1.16,<2",
+    "onnxscript>=0.5,<1",
     "pillow>=10.1",
     "pycocotools>=2.0.8",
     "scikit-image>=0.22",

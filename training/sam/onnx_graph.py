@@ -1,6 +1,6 @@
 """Everything mode as an ONNX file, or as three: encoder, decoder and selection apart.
 
-Traced with static shapes in evaluation mode, weights beside the graph where they are many, and checked.
+Traced with static shapes in evaluation mode, folded, weights beside the graph where they are many, and checked.
 """
 
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnxscript import ir, optimizer
 from torch import Tensor, nn
 
 from saom_ros.bundle import DECODER_NAME, ENCODER_NAME, SELECTION_NAME
@@ -62,7 +63,7 @@ def _image_and_points(module: EverythingMode) -> tuple[Tensor, Tensor]:
 
 
 def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
-    """Trace ``module`` over example ``inputs``, by name, and check the file."""
+    """Trace ``module`` over example ``inputs``, by name, fold what is constant, and check the file."""
     module.eval()  # the tracer would put it, and the model within, back into training afterwards
     traced = path.with_name(path.name + ".traced")  # a folder: PyTorch writes large weights one file each
     traced.mkdir()
@@ -77,12 +78,10 @@ def _write(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
             opset_version=OPSET,
             dynamo=False,
         )
-    if sum(part.stat().st_size for part in traced.iterdir()) > WEIGHTS_APART:
-        graph = onnx.load(traced / path.name)
-        location = path.name + DATA_SUFFIX
-        onnx.save_model(graph, path, save_as_external_data=True, all_tensors_to_one_file=True, location=location)
-    else:
-        (traced / path.name).replace(path)
+    weights = sum(part.stat().st_size for part in traced.iterdir())
+    graph = ir.load(traced / path.name)
+    optimizer.optimize(graph)  # three of four nodes that the tracer writes for a ViT compute shapes that are known
+    ir.save(graph, path, external_data=path.name + DATA_SUFFIX if weights > WEIGHTS_APART else None)
     shutil.rmtree(traced)
     try:
         onnx.checker.check_model(path, full_check=True)
