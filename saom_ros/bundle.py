@@ -26,6 +26,8 @@ CONFIG_NAME = "model.yaml"
 GRAPH_NAME = "model.onnx"
 HALF_GRAPH_NAME = "model.fp16.onnx"
 """`model.onnx` again in half precision, for GPUs; a bundle need not have it."""
+INT8_GRAPH_NAME = "model.int8.onnx"
+"""`model.onnx` again with convolutions in 8 bits (Q/DQ operators), for CPUs; a bundle need not have it."""
 ENCODER_NAME, DECODER_NAME, SELECTION_NAME = "encoder.onnx", "decoder.onnx", "selection.onnx"
 SPLIT_NAMES = (ENCODER_NAME, DECODER_NAME, SELECTION_NAME)
 """What lies in the place of `model.onnx` where encoder and decoder are graphs apart."""

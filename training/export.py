@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from saom_ros.bundle import (
     CONFIG_NAME,
     GRAPH_NAME,
     HALF_GRAPH_NAME,
+    INT8_GRAPH_NAME,
     SPLIT_NAMES,
     BundleConfig,
     Grid,
@@ -30,16 +31,20 @@ from saom_ros.bundle import (
     sha256,
 )
 from saom_ros.errors import SaomError
-from saom_ros.golden import MIN_MASK_IOU, mask_iou
 from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
+from saom_ros.runtimes.base import whole_graph
+from saom_ros.runtimes.onnxruntime import OnnxRuntime
 from saom_ros.segmenter import Segmenter
 from training.classes import class_names
+from training.evaluation.frames import open_frames
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
 from training.sam.half import half_precision
+from training.sam.int8 import quantize
 from training.sam.model import grid_shape
 from training.sam.onnx_graph import export_onnx, export_split
+from training.sam.parity import check_half_parity, check_int8_parity, check_parity, used_masks
 from training.sam.registry import model_class
 
 MODEL_VERSION = "0.1.0"
@@ -50,9 +55,8 @@ GRAPH_PROMPTS = 256
 MAX_INSTANCES = 64
 THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 """Used until ``evaluate --choose-thresholds`` has chosen on validation frames."""
-
-PARITY_SCORE = 1e-3
-PARITY_PIXELS = 0.999
+CALIBRATION_FRAMES = 24
+"""Pictures that tell the ranges of an 8-bit graph."""
 
 
 class TorchRuntime:
@@ -137,13 +141,15 @@ def write_bundle(
     card: str,
     half: bool = False,
     split: bool = False,
+    calibration: Sequence[NDArray[np.uint8]] = (),
 ) -> None:
     """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is
-    there; with ``half`` also ``model.fp16.onnx``; with ``split`` three graphs in the place of ``model.onnx``.
+    there; with ``half`` also ``model.fp16.onnx``; with ``calibration``, pictures uint8 (H, W, 3), also
+    ``model.int8.onnx``; with ``split`` three graphs in the place of ``model.onnx``, and no 8-bit one.
 
     ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
-    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision, or nothing is found in
-    ``image``.
+    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision, or the 8-bit graph
+    differs too much on the pictures, or nothing is found in ``image``.
     """
     out = out.resolve()
     _refuse_foreign(out)
@@ -159,6 +165,8 @@ def write_bundle(
         halved = half_precision(module)
         check_half_parity(outputs, TorchRuntime(halved, "cpu").run(inputs))
         export_onnx(halved, temporary / HALF_GRAPH_NAME)
+    if len(calibration):
+        write_int8(temporary, config, calibration)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
     (temporary / "README.md").write_text(card)
     files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
@@ -166,6 +174,18 @@ def write_bundle(
     (temporary / CONFIG_NAME).write_text(yaml.safe_dump(mapping, sort_keys=False, width=120))
     check_parity(outputs, runtimes.create(temporary, load_config(temporary), "onnxruntime").run(inputs))
     replace_bundle(temporary, out)
+
+
+def write_int8(folder: Path, config: BundleConfig, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    """Write ``model.int8.onnx`` beside ``model.onnx`` in ``folder``, its ranges from ``pictures`` uint8 (H, W, 3).
+
+    Raises SaomError where the masks of the two differ on these pictures by more than a mean IoU of 0.9.
+    """
+    inputs = [everything_inputs(config, rgb) for rgb in pictures]
+    quantize(folder / GRAPH_NAME, folder / INT8_GRAPH_NAME, inputs)
+    graph = whole_graph(config)
+    single, int8 = (OnnxRuntime(folder, graph._replace(file=name)) for name in (GRAPH_NAME, INT8_GRAPH_NAME))
+    check_int8_parity((single.run(given), int8.run(given)) for given in inputs)
 
 
 def replace_bundle(whole: Path, out: Path) -> None:
@@ -192,62 +212,24 @@ def golden_pair(
     Where nothing passes those the thresholds are 0: a pair without an instance would compare nothing. Raises SaomError
     where even then no point gets a mask.
     """
-    box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
-    inputs = everything_inputs(config, box, image)
+    inputs = everything_inputs(config, image)
     runtime = TorchRuntime(module, "cpu")  # the same pair on every machine; export needs the module there, too
     outputs = runtime.run(inputs)
     if not (outputs["scores"] > 0).any():
         inputs |= {name: np.zeros(1, np.float32) for name in ("score_threshold", "objectness_threshold")}
         outputs = runtime.run(inputs)
-    _used_masks(outputs)
+    used_masks(outputs)
     return inputs, outputs
 
 
-def everything_inputs(config: BundleConfig, box: Letterbox, image: NDArray[np.uint8]) -> dict[str, NDArray]:
-    """Everything mode's inputs for one image at the bundle's own thresholds."""
+def everything_inputs(config: BundleConfig, image: NDArray[np.uint8]) -> dict[str, NDArray]:
+    """Everything mode's inputs for an image uint8 (H, W, 3) at the bundle's own thresholds."""
+    box = Letterbox.fit(image.shape[0], image.shape[1], config.input.height, config.input.width)
     return {
         "image": letterbox_image(image, box)[None],
         "points": grid_points(config.grid.rows, config.grid.cols, box),
         **{f"{name}_threshold": np.array([value], np.float32) for name, value in asdict(config.thresholds).items()},
     }
-
-
-def check_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
-    """Raise SaomError unless scores agree within 1e-3 and 99.9 % of the used masks' cells are the same side of one
-    half, or where there is no mask to compare.
-    """
-    difference = float(np.abs(expected["scores"] - found["scores"]).max())
-    masks = _used_masks(expected), found["masks"][expected["scores"] > 0]
-    same = float(((masks[0] > 127) == (masks[1] > 127)).mean())
-    if difference > PARITY_SCORE or same < PARITY_PIXELS:
-        raise SaomError(
-            f"ONNX Runtime differs from torch: scores by {difference:.2g} (limit {PARITY_SCORE}), equal mask cells"
-            f" {100 * same:.2f} % (limit {100 * PARITY_PIXELS} %); the export is not written"
-        )
-
-
-def check_half_parity(expected: Mapping[str, NDArray], found: Mapping[str, NDArray]) -> None:
-    """Raise SaomError unless the used masks have, on average, an IoU of 0.98 with the likest of the half graph's, or
-    where there is no mask to compare.
-    """
-    iou = mask_iou(_used_masks(expected), found["masks"][found["scores"] > 0])
-    mean = float(iou.max(1, initial=0).mean())
-    if mean < MIN_MASK_IOU:
-        raise SaomError(
-            f"half precision differs from single: mean IoU of matched masks {mean:.3f} (limit {MIN_MASK_IOU});"
-            " export without --fp16"
-        )
-
-
-def _used_masks(outputs: Mapping[str, NDArray]) -> NDArray[np.uint8]:
-    """The masks uint8 (N, h/4, w/4) whose score is not 0; SaomError where there are none."""
-    used = outputs["scores"] > 0
-    if not used.any():
-        raise SaomError(
-            "the model finds nothing in the picture, so there is nothing to compare runtimes by; give --image a picture"
-            " with objects, or train the model further"
-        )
-    return np.asarray(outputs["masks"][used])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -267,6 +249,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     graphs.add_argument(
         "--split", action="store_true", help=f"encoder and decoder apart ({', '.join(SPLIT_NAMES)}), for the full grid"
     )
+    parser.add_argument(
+        "--int8",
+        type=Path,
+        metavar="DATA",
+        help=f"write {INT8_GRAPH_NAME} too, for CPUs, its ranges from {CALIBRATION_FRAMES} of these validation frames",
+    )
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
     parser.add_argument("--evaluation", type=Path, help="JSON of 'evaluate', whose thresholds and figures go in")
@@ -278,6 +266,9 @@ def main(args: argparse.Namespace) -> int:
     width, height = parse_size(args.size) if args.size else (0, 0)
     if not args.split and not 0 <= args.max_prompts <= GRAPH_PROMPTS:
         raise SaomError(f"--max-prompts is {args.max_prompts}; one graph decodes 1..{GRAPH_PROMPTS}, more need --split")
+    if args.split and args.int8:
+        raise SaomError("--int8 quantises one whole graph; leave --split or --int8 out")
+    calibration = [frame.rgb for frame in open_frames(args.int8, limit=CALIBRATION_FRAMES)] if args.int8 else []
     module, config = everything_mode(args.checkpoint, height, width, args.max_prompts, full_grid=args.split)
     changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}
     if args.evaluation:
@@ -285,7 +276,7 @@ def main(args: argparse.Namespace) -> int:
     image = read_rgb(args.image)
     config = replace(config, **changes)
     card = args.card.read_text() if args.card else f"# {config.name}\n\nExported from a checkpoint; see `model.yaml`.\n"
-    write_bundle(module, config, args.out, image, card, args.fp16, args.split)
+    write_bundle(module, config, args.out, image, card, args.fp16, args.split, calibration)
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"exported: {args.out} ({size / 1e6:.1f} MB, input {config.input.width}x{config.input.height})")
     return 0

@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from saom_ros.bundle import BundleConfig
+from saom_ros.bundle import INT8_GRAPH_NAME, BundleConfig
 from saom_ros.errors import SaomError
 from saom_ros.runtimes.base import Graph, GraphRuntime, Runtime, Unavailable, whole_graph
 from saom_ros.runtimes.split import SplitRuntime, split_graphs
@@ -45,8 +45,8 @@ def create(
 
     Args:
         runtime: a name in `RUNTIMES`, or `auto` for the fastest that is there: TensorRT with an engine that was built
-            before, ONNX Runtime on a GPU, OpenVINO on a CPU with bfloat16, ONNX Runtime. `tensorrt` is a wish: where it
-            is not to be had the next best one runs, and its note says why.
+            before, ONNX Runtime on a GPU, OpenVINO where the bundle has an 8-bit graph or the CPU bfloat16, ONNX
+            Runtime. `tensorrt` is a wish: where it is not to be had the next best one runs, and its note says why.
         threads: CPU threads, 0 = the library's default.
         engines: folder of the TensorRT engines; None = `saom_ros.engines.default_cache()`.
 
@@ -62,14 +62,14 @@ def create(
     openers: dict[str, Callable[[], Runtime]] = {
         "TensorRT": lambda: _tensorrt(folder, config, engines),
         "CUDA": lambda: _onnxruntime(folder, config, threads, cuda=True),
-        "OpenVINO": lambda: _openvino_bfloat16(folder, config, threads),
+        "OpenVINO": lambda: _faster_openvino(folder, config, threads),
         "ONNX Runtime": lambda: _onnxruntime(folder, config, threads),
-        "OpenVINO without bfloat16": lambda: open_openvino(folder, config, threads),
+        "OpenVINO at any rate": lambda: open_openvino(folder, config, threads),
     }
     if runtime == ONNXRUNTIME:
         openers = {"ONNX Runtime": openers["ONNX Runtime"]}
     elif runtime == OPENVINO:
-        openers = {"OpenVINO": openers["OpenVINO without bfloat16"]}
+        openers = {"OpenVINO": openers["OpenVINO at any rate"]}
     reasons = []
     for name, opener in openers.items():
         try:
@@ -85,10 +85,14 @@ def create(
 
 
 def open_openvino(folder: Path, config: BundleConfig, threads: int = 0, precision: str = "") -> Runtime:
-    """Open a bundle in OpenVINO; `precision`: `f32`, `bf16`, or empty for OpenVINO's own choice."""
+    """Open a bundle in OpenVINO; `precision`: `f32` or `bf16`, or empty for the bundle's 8-bit graph where it has one,
+    and otherwise OpenVINO's own choice.
+    """
     _require(OPENVINO)
-    from saom_ros.runtimes.openvino import OpenVino
+    from saom_ros.runtimes.openvino import OpenVino, has_int8
 
+    if not precision and INT8_GRAPH_NAME in config.files and has_int8():
+        return OpenVino(folder, whole_graph(config)._replace(file=INT8_GRAPH_NAME), threads)
     return _open(config, lambda graph: OpenVino(folder, graph, threads, precision))
 
 
@@ -108,12 +112,14 @@ def _onnxruntime(folder: Path, config: BundleConfig, threads: int, cuda: bool = 
     return _open(config, lambda graph: OnnxRuntime(folder, graph, threads))
 
 
-def _openvino_bfloat16(folder: Path, config: BundleConfig, threads: int) -> Runtime:
+def _faster_openvino(folder: Path, config: BundleConfig, threads: int) -> Runtime:
     _require(OPENVINO)
-    from saom_ros.runtimes.openvino import has_bfloat16
+    from saom_ros.runtimes.openvino import has_bfloat16, has_int8
 
-    if not has_bfloat16():
-        raise Unavailable("no faster on this CPU without bfloat16")
+    if not has_bfloat16() and not has_int8():
+        raise Unavailable("no faster on this CPU")
+    if not has_bfloat16() and INT8_GRAPH_NAME not in config.files:
+        raise Unavailable("no faster on this CPU, which lacks bfloat16, with a bundle that lacks an 8-bit graph")
     return open_openvino(folder, config, threads)
 
 

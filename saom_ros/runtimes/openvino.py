@@ -1,7 +1,10 @@
-"""OpenVINO on x86 CPUs: an optional runtime that uses bfloat16 where the processor has it (AMX)."""
+"""OpenVINO on x86 CPUs: an optional runtime that runs a bundle's 8-bit graph nearly twice as fast as others run the
+fp32 one, and uses bfloat16 where the processor has it (AMX).
+"""
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saom_ros.bundle import INT8_GRAPH_NAME
 from saom_ros.errors import BundleError
 from saom_ros.runtimes.base import Graph, Tensor, check_graph
 
 # OpenVINO's import would start a process that reports to its makers over the network; without the module it does not.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
+def has_int8() -> bool:
+    """Whether OpenVINO multiplies bytes on this CPU: on every x86 of 64 bits."""
+    return platform.machine() in {"x86_64", "AMD64"}
 
 
 def has_bfloat16() -> bool:
@@ -53,8 +62,8 @@ class OpenVino:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{path}: OpenVINO {openvino.__version__} cannot open it: {reason}") from None
-        used = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.note = f"on the CPU in {used}"
+        rest = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.note = f"on the CPU in {f'int8 and {rest}' if graph.file == INT8_GRAPH_NAME else rest}"
         self._ports = {_name(port, graph.outputs): port for port in self._model.outputs}
         self.inputs = {_name(port, graph.inputs): _tensor(port) for port in self._model.inputs}
         self.outputs = {name: _tensor(port) for name, port in self._ports.items()}

@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -6,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from tiny_bundle import color_blocks, tiny_model
+import yaml
+from tiny_bundle import color_blocks, tiny_model, write_tiny_bundle
 
 from saom_ros import runtimes
-from saom_ros.bundle import DEFAULT_BUNDLE, Grid, InputSize, load_config
+from saom_ros.bundle import DEFAULT_BUNDLE, Grid, InputSize, load_config, sha256
 from saom_ros.errors import BundleError, SaomError
 from saom_ros.golden import compare, load_golden
 from saom_ros.runtimes.base import Tensor, check_arrays, graph_inputs, graph_outputs
@@ -172,6 +174,42 @@ def test_openvino_is_preferred_where_the_cpu_has_bfloat16(tiny_bundle, monkeypat
     }
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
     assert runtimes.create(tiny_bundle, config).name == "onnxruntime"
+
+
+@pytest.fixture
+def int8_bundle(tmp_path):
+    """A bundle whose 8-bit graph is, for all that the choice of runtimes sees, an 8-bit graph."""
+    folder = write_tiny_bundle(tmp_path / "int8")
+    shutil.copy(folder / "model.onnx", folder / "model.int8.onnx")
+    described = yaml.safe_load((folder / "model.yaml").read_text())
+    described["files"]["model.int8.onnx"] = sha256(folder / "model.int8.onnx")
+    (folder / "model.yaml").write_text(yaml.safe_dump(described))
+    return folder
+
+
+def test_an_8_bit_graph_runs_in_openvino(int8_bundle, monkeypatch):
+    pytest.importorskip("openvino")
+    from saom_ros.runtimes import openvino
+
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(openvino.platform, "machine", lambda: "x86_64")
+    config = load_config(int8_bundle)
+    for name in ("auto", "openvino"):
+        runtime = runtimes.create(int8_bundle, config, name)
+        assert (runtime.name, runtime.note.split(" (")[0].rpartition(" ")[0]) == ("openvino", "on the CPU in int8 and")
+    assert runtimes.open_openvino(int8_bundle, config, precision="f32").note == "on the CPU in f32"
+    assert runtimes.create(int8_bundle, config, "onnxruntime").note == "on the CPU"
+
+
+def test_an_8_bit_graph_is_left_alone_on_other_machines(int8_bundle, monkeypatch):
+    pytest.importorskip("openvino")
+    from saom_ros.runtimes import openvino
+
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(openvino.platform, "machine", lambda: "aarch64")
+    runtime = runtimes.create(int8_bundle, load_config(int8_bundle))
+    assert runtime.name == "onnxruntime"
+    assert "OpenVINO: no faster on this CPU)" in runtime.note
 
 
 def test_openvino_starts_no_process_that_reports_over_the_network():

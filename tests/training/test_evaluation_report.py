@@ -61,6 +61,7 @@ def sections(*frames, exhaustive=True):
     record = {
         "command": "python -m training evaluate --data 'a b'",
         "data": {"folder": "rooms", "splits": {"test": 1}, "simulators": {"rooms": 1}, "sizes": {"128x96": 1}},
+        "model": {"name": "perfect", "runtime": "none"},
         "systems": {name: scores.report() for name, scores in results.items()},
         "versions": {"numpy": "1", "torch": None},
     }
@@ -131,10 +132,12 @@ def test_partial_annotation_shows_no_precision_and_says_so():
 def test_of_many_image_sizes_the_most_frequent_are_named():
     sizes = {"10x10": 1, "20x20": 9, "30x30": 2, "40x40": 3, "50x50": 4, "60x60": 1}
     record = {"data": {"folder": "photos", "splits": {"test": 1}, "simulators": {}, "sizes": sizes}, "systems": {}}
+    record["model"] = {"name": "mute", "runtime": "openvino on the CPU in int8 and f32"}
     record["systems"]["mute"] = evaluate({"mute": System(lambda rgb: Instances.empty(96, 128))}, [frame()])[
         "mute"
     ].report()
     assert "size 20x20 9, 50x50 4, 40x40 3, 30x30 2, 2 others)" in data_lines(record)[0]
+    assert "mute ran in openvino on the CPU in int8 and f32" in data_lines(record)
 
 
 def test_the_page_is_whole_and_needs_nothing_beside_itself():

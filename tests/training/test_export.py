@@ -10,11 +10,12 @@ from saom_ros.bundle import load_config
 from saom_ros.errors import SaomError
 from saom_ros.segmenter import Segmenter
 from training import export
-from training.export import check_half_parity, check_parity, everything_mode, load_checkpoint_segmenter, write_bundle
+from training.export import everything_mode, load_checkpoint_segmenter, write_bundle
 from training.sam import onnx_graph
 from training.sam.checkpoint import describe, load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES
 from training.sam.half import half_precision
+from training.sam.parity import check_half_parity, check_int8_parity, check_parity
 from training.sam.registry import build_model
 
 SHAPES = {
@@ -73,13 +74,13 @@ def sam_small(tmp_path_factory):
 def bundle(sam_small, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundles") / "bundle"
     module, config = everything_mode(sam_small, max_prompts=70)
-    write_bundle(module, config, out, picture(), "# toy\n", half=True)
+    write_bundle(module, config, out, picture(), "# toy\n", half=True, calibration=[picture()[::-1], picture()])
     return out
 
 
 def test_a_separate_models_bundle_reproduces_torch(bundle, sam_small):
     """Every answer that is asked, however bad its score and however many lie on one another."""
-    in_onnx, in_torch = Segmenter.load(bundle), load_checkpoint_segmenter(sam_small, max_prompts=70)
+    in_onnx, in_torch = Segmenter.load(bundle, "onnxruntime"), load_checkpoint_segmenter(sam_small, max_prompts=70)
     zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
     inputs = dict(np.load(bundle / "golden.npz")) | {"score_threshold": zero, "objectness_threshold": zero}
     inputs = {name: inputs[name] for name in INPUT_NAMES} | {"overlap_threshold": one}
@@ -95,10 +96,10 @@ def test_the_bundle_tells_what_it_is(bundle):
     assert (config.grid.rows, config.grid.cols) == (12, 16)
     assert config.max_prompts == 70
     assert len(config.classes) == 3
-    assert set(config.files) == {"model.onnx", "model.fp16.onnx", "golden.npz", "README.md"}
+    assert set(config.files) == {"model.onnx", "model.fp16.onnx", "model.int8.onnx", "golden.npz", "README.md"}
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx", "model.int8.onnx"])
 def test_graphs_are_static_at_opset_17(bundle, name):
     graph = onnx.load(bundle / name)
     assert [opset.version for opset in graph.opset_import if not opset.domain] == [17]
@@ -168,6 +169,37 @@ def test_a_picture_in_which_nothing_is_found_is_refused(tmp_path):
         SaomError, match=r"the model finds nothing in the picture, .* give --image a picture with objects"
     ):
         write_bundle(module, config, tmp_path / "bundle", picture(), "# toy\n")
+
+
+def test_the_8_bit_graph_has_its_convolutions_alone_in_8_bits_and_weights_in_7(bundle):
+    graph = onnx.load(bundle / "model.int8.onnx").graph
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    bytes_of = {node.output[0]: weights.get(node.input[0]) for node in graph.node if node.op_type == "DequantizeLinear"}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) > 5
+    for node in convolutions:
+        assert bytes_of[node.input[0]] is None, "its input is computed"
+        assert bytes_of[node.input[1]].dtype == np.int8
+        assert np.abs(bytes_of[node.input[1]].astype(int)).max() <= 64
+    products = [node for node in graph.node if node.op_type in {"MatMul", "Gemm"}]
+    assert products
+    assert not {name for node in products for name in node.input} & bytes_of.keys()
+
+
+def test_the_8_bit_graph_finds_what_the_other_finds(bundle):
+    golden = dict(np.load(bundle / "golden.npz"))
+    session = onnxruntime.InferenceSession(str(bundle / "model.int8.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(list(OUTPUT_NAMES), {name: golden[name] for name in INPUT_NAMES})
+    check_int8_parity([(golden, dict(zip(OUTPUT_NAMES, found, strict=True)))])
+
+
+def test_8_bits_that_change_the_masks_are_refused():
+    masks = np.zeros((2, 4, 4), np.uint8)
+    masks[0, :2] = 255
+    good = {"scores": np.array([0.9, 0.0], np.float32), "masks": masks, "boxes": np.ones((2, 4), np.float32)}
+    check_int8_parity([(good, good)])
+    with pytest.raises(SaomError, match=r"mean IoU of matched masks 0\.500 on 2 pictures .*without --int8"):
+        check_int8_parity([(good, good), (good, {**good, "masks": masks[:, ::-1]})])
 
 
 @pytest.mark.parametrize("check", [check_parity, check_half_parity])

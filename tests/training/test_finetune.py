@@ -14,7 +14,7 @@ from saom_ros.segmenter import Segmenter
 from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
 from training.data.shards import ShardWriter
-from training.export import check_parity, load_checkpoint_segmenter
+from training.export import load_checkpoint_segmenter
 from training.finetuning.augmentation import Augmentation, augment_geometry, augment_look
 from training.finetuning.batches import Prompting, Stage, TrainingBatches, assigned_batch
 from training.finetuning.config import load_config as load_run
@@ -23,6 +23,7 @@ from training.finetuning.module import WholeObjects
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES
+from training.sam.parity import check_parity
 
 STAGES = [
     {"width": 64, "height": 64, "images": 16, "batch_size": 4},

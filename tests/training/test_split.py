@@ -17,8 +17,9 @@ from saom_ros.letterbox import Letterbox, grid_points
 from saom_ros.runtimes.split import CHUNK
 from saom_ros.segmenter import Segmenter
 from training.__main__ import main
-from training.export import check_parity, everything_mode, write_bundle
+from training.export import everything_mode, write_bundle
 from training.sam import onnx_graph
+from training.sam.parity import check_parity
 
 ROWS, COLS = 9, 12
 EVERY_ANSWER = Thresholds(score=0.02, objectness=0.0, overlap=1.0)

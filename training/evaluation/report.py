@@ -108,6 +108,8 @@ def data_lines(record: Mapping[str, Any]) -> list[str]:
         f"{count['frames']} frames, {count['objects']} objects ({by_size}), "
         f"{count['ignored_objects']} ignored (too small, or in regions to ignore)",
     ]
+    model = record["model"]
+    lines.append(f"{model['name']} ran in {model['runtime']}")
     for name, system in systems.items():
         lines.append(
             f"{name}: {system['counts']['predictions']} instances, "

@@ -14,6 +14,7 @@ from saom_ros.bundle import Thresholds
 from saom_ros.errors import SaomError
 from saom_ros.instances import Instances
 from saom_ros.letterbox import Letterbox, grid_points
+from saom_ros.runtimes import AUTO
 from saom_ros.segmenter import Segmenter
 
 _BUNDLE_SUFFIXES = (".onnx", ".yaml", ".npz")
@@ -40,14 +41,15 @@ class System:
     """None where single prompts cannot be asked: figures with prompts do not exist then."""
 
 
-def load_system(model: Path, threads: int = 0) -> tuple[System, Segmenter]:
-    """The system of a bundle folder (ONNX Runtime) or of a checkpoint file (torch), and its segmenter.
+def load_system(model: Path, threads: int = 0, runtime: str = AUTO) -> tuple[System, Segmenter]:
+    """The system of a bundle folder, in a runtime of `saom_ros.runtimes`, or of a checkpoint file (torch, whatever
+    `runtime` says), and its segmenter.
 
     Raises:
-        SaomError: the path does not exist, or what lies there is not a model.
+        SaomError: the path does not exist, or what lies there is not a model; the runtime is unknown or not installed.
     """
     if model.is_dir():
-        segmenter = Segmenter.load(model, threads=threads)
+        segmenter = Segmenter.load(model, runtime, threads)
         return System(segmenter, SegmenterPrompter(segmenter)), segmenter
     if not model.exists():
         raise SaomError(f"model {model} does not exist; give a bundle folder or a checkpoint file (.ckpt)")

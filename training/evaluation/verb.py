@@ -35,6 +35,7 @@ from tqdm import tqdm
 from saom_ros.bundle import DEFAULT_BUNDLE
 from saom_ros.errors import SaomError
 from saom_ros.image_files import write_atomically
+from saom_ros.runtimes import AUTO, RUNTIMES
 from saom_ros.segmenter import Segmenter
 from training import metrics
 from training.evaluation import baseline
@@ -76,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="ask the model for each true object too (bundles run once an object, checkpoints once a frame)",
     )
+    parser.add_argument(
+        "--runtime", default=AUTO, help=f"that runs a bundle: {', '.join([AUTO, *RUNTIMES])} (default: {AUTO})"
+    )
     parser.add_argument("--threads", type=int, default=0, help="threads of the model's runtime (0: its own choice)")
     parser.add_argument(
         "--min-area",
@@ -109,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
     )
     if args.tune_baseline:
         return _tune_baseline(args, frames)
-    system, segmenter = load_system(args.model, args.threads)
+    system, segmenter = load_system(args.model, args.threads, args.runtime)
     if args.choose_thresholds:
         return _choose_thresholds(args, segmenter, frames)
     return _score(args, system, segmenter, frames)
@@ -145,6 +149,7 @@ def _score(args: argparse.Namespace, system: System, segmenter: Segmenter, frame
         "name": name,
         "version": segmenter.config.version,
         "thresholds": asdict(segmenter.thresholds),
+        "runtime": f"{segmenter.runtime.name} {segmenter.runtime.note}",
     }
     record = _record(
         args,

@@ -91,6 +91,8 @@ class Export:
     """Points asked at most; 0: the usual."""
     fp16: bool = False
     """Whether to write a graph in half precision, too."""
+    int8: bool = False
+    """Whether to write a graph with convolutions in 8 bits, too; validation frames tell its ranges."""
     notes: str | None = None
     """Markdown file whose text stands in the model card after the figures: what people saw who looked at results."""
 

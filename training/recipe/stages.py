@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from saom_ros.bundle import CONFIG_NAME, GRAPH_NAME, sha256
+from saom_ros.bundle import CONFIG_NAME, sha256
 from saom_ros.errors import SaomError
 from saom_ros.image_files import encode_png, write_atomically
 from training.collecting.collection import RECORD_NAME, finished_shards
@@ -152,12 +152,13 @@ def export(run: Run) -> dict[str, Any]:
     figures = ["--evaluation", _scores(run, "test"), "--card", card]
     beside = run.bundle.with_name("bundle.new")
     run_verb("export", *_export_options(run), *figures, "--out", beside)
-    graph, scored = sha256(beside / GRAPH_NAME), sha256(run.candidate / GRAPH_NAME)
-    if graph != scored:
-        raise SaomError(
-            f"{beside / GRAPH_NAME} is not the graph that was scored, so it does not ship; remove {run.evaluation} and "
-            "run the same command again"
-        )
+    for graph in sorted(beside.glob("*.onnx")):
+        scored = run.candidate / graph.name
+        if not scored.exists() or sha256(graph) != sha256(scored):
+            raise SaomError(
+                f"{graph} is not the graph that was scored, so it does not ship; remove {run.evaluation} and run the "
+                "same command again"
+            )
     replace_bundle(beside, run.bundle)
     megabytes = sum(path.stat().st_size for path in run.bundle.iterdir()) / 1e6
     return {"megabytes": round(megabytes, 2), "graph": graph}
@@ -257,7 +258,8 @@ def _export_options(run: Run) -> list[object]:
     e = run.recipe.export
     options: list[object] = ["--checkpoint", checkpoint_of(run.training), "--image", run.evaluation / "golden.png"]
     options += ["--name", e.name, "--model-version", e.version, "--max-prompts", e.max_prompts]
-    return [*options, *(["--size", e.size] if e.size else []), *(["--fp16"] if e.fp16 else [])]
+    options += ["--size", e.size] if e.size else []
+    return [*options, *(["--fp16"] if e.fp16 else []), *(["--int8", run.data("val")] if e.int8 else [])]
 
 
 def _scores(run: Run, data: str) -> Path:
