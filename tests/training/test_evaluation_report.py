@@ -17,7 +17,7 @@ from training.evaluation.gallery import Gallery, side_by_side
 from training.evaluation.report import data_lines, report_sections
 from training.evaluation.run import evaluate
 from training.evaluation.systems import System
-from training.reports.charts import rows_chart, unit_chart
+from training.reports.charts import lines_chart, rows_chart, unit_chart
 from training.reports.pages import Picture, Section, html_page, markdown_page, markdown_table
 
 CLASSES = {1: "Mug", 2: "Teapot", 3: "Book", 4: "<script>&"}
@@ -215,6 +215,13 @@ def test_curves_pass_through_their_points():
     for x, y in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0)):
         assert tuple(chart[64 + round(400 * (1 - y)), 70 + round(400 * x)]) == INK
     assert tuple(chart[64 + 200, 70 + 300]) != INK
+
+
+def test_a_curve_of_one_point_is_seen():
+    chart = lines_chart("learning", "steps", {"a": [(100.0, 30.0)], "b": [(50.0, 30.0), (100.0, 15.0)]})
+    inked = [(chart[:, :836] == color).all(axis=-1).sum() for color in (INK, (214, 96, 20))]  # the legend is behind
+    assert 30 < inked[0] < 100
+    assert inked[1] > 2 * inked[0]
 
 
 def test_the_command_writes_json_markdown_and_html(tmp_path, capsys):

@@ -1,9 +1,11 @@
-"""The learning rate over a run."""
+"""The learning rate over a run, and when it is validated."""
 
 import pytest
 import torch
 
+from training.finetuning.config import FinetuneConfig, Stage
 from training.finetuning.optimizer import warmup_and_cosine
+from training.finetuning.verb import validation_interval
 
 
 def rates(warmup, steps):
@@ -30,3 +32,10 @@ def test_a_short_run_warms_up_for_a_tenth_of_it():
 
 def test_a_run_of_one_step_learns():
     assert rates(200, 1) == [1.0]
+
+
+@pytest.mark.parametrize(("batches", "interval"), [(7600, 1000), (375, 75), (30, 30), (4, 4)])
+def test_short_runs_validate_oftener_and_tiny_ones_once(batches, interval):
+    stages = [Stage(width=64, height=64, images=8 * batches, batch_size=8)]
+    config = FinetuneConfig(name="run", data="d", validation="v", stages=stages)
+    assert validation_interval(config) == interval

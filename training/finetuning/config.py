@@ -102,7 +102,7 @@ class FinetuneConfig:
     compile: bool | None = None
     """Whether PyTorch compiles the model's encoder and joint decoder; left out: on GPUs. Minutes at the first step."""
     validate_every: int = 1000
-    """Batches between validations."""
+    """Batches between validations at most; runs too short for five of them validate oftener."""
     validation_frames: int = 64
     """Frames of a validation."""
 

@@ -36,6 +36,9 @@ from training.sam.model import PromptableModel
 from training.sam.registry import OFFICIAL_FAMILIES, load_official
 from training.version import code_version
 
+VALIDATIONS = 5
+"""At least so many in a run, so that there is a curve to look at."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``python -m training finetune``."""
@@ -123,6 +126,12 @@ def total_steps(config: FinetuneConfig) -> int:
     return -(-batches // config.accumulate)
 
 
+def validation_interval(config: FinetuneConfig) -> int:
+    """Batches between validations: what the configuration says, but five in a run of 100 batches and more."""
+    batches = total_steps(config) * config.accumulate
+    return min(config.validate_every, batches if batches < 100 else batches // VALIDATIONS)
+
+
 def _weights(path: Path, model: PromptableModel) -> PromptableModel:
     """The model of a checkpoint of ours, or of an official file. SaomError where it is damaged or of another shape."""
     if model.family in OFFICIAL_FAMILIES and not _is_ours(path):
@@ -168,7 +177,7 @@ def make_trainer(config: FinetuneConfig, out: Path, interruption: Interruption) 
         accumulate_grad_batches=config.accumulate,
         default_root_dir=out,
         gradient_clip_val=config.clip,
-        val_check_interval=min(config.validate_every, steps * config.accumulate),
+        val_check_interval=validation_interval(config),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

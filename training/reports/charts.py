@@ -137,6 +137,8 @@ def lines_chart(
         color = _LINES[k % len(_LINES)]
         for start, end in pairwise(points):
             cv2.line(image, place(*start), place(*end), color, 2, cv2.LINE_AA)
+        for corner in points:  # a curve may have but one
+            cv2.circle(image, place(*corner), 4, color, cv2.FILLED, cv2.LINE_AA)
         y = top + 20 * k
         cv2.line(image, (right + 16, y), (right + 36, y), color, 2)
         _text(image, name, (right + 42, y + 4))
