@@ -21,7 +21,7 @@ from saom_ros.bundle import (
     CONFIG_NAME,
     GRAPH_NAME,
     HALF_GRAPH_NAME,
-    INT8_GRAPH_NAME,
+    RANGES_NAME,
     SPLIT_NAMES,
     BundleConfig,
     Grid,
@@ -34,14 +34,16 @@ from saom_ros.errors import SaomError
 from saom_ros.image_files import read_rgb
 from saom_ros.letterbox import Letterbox, grid_points, letterbox_image
 from saom_ros.runtimes.base import whole_graph
+from saom_ros.runtimes.int8 import load_ranges
 from saom_ros.runtimes.onnxruntime import OnnxRuntime
+from saom_ros.runtimes.openvino import OpenVino
 from saom_ros.segmenter import Segmenter
 from training.classes import class_names
 from training.evaluation.frames import open_frames
 from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
 from training.sam.half import half_precision
-from training.sam.int8 import quantize
+from training.sam.int8 import measure_ranges
 from training.sam.model import grid_shape
 from training.sam.onnx_graph import export_onnx, export_split
 from training.sam.parity import check_half_parity, check_int8_parity, check_parity, used_masks
@@ -56,7 +58,7 @@ MAX_INSTANCES = 64
 THRESHOLDS = Thresholds(score=0.4, objectness=0.15, overlap=0.5)
 """Used until ``evaluate --choose-thresholds`` has chosen on validation frames."""
 CALIBRATION_FRAMES = 24
-"""Pictures that tell the ranges of an 8-bit graph."""
+"""Pictures that tell the ranges for 8 bits."""
 
 
 class TorchRuntime:
@@ -145,11 +147,11 @@ def write_bundle(
 ) -> None:
     """Write ``model.onnx``, ``golden.npz``, ``README.md`` and ``model.yaml`` into ``out``, replacing a bundle that is
     there; with ``half`` also ``model.fp16.onnx``; with ``calibration``, pictures uint8 (H, W, 3), also
-    ``model.int8.onnx``; with ``split`` three graphs in the place of ``model.onnx``, and no 8-bit one.
+    ``ranges.json``; with ``split`` three graphs in the place of ``model.onnx``, and no ranges.
 
     ``image`` uint8 (H, W, 3) becomes the golden input. The folder appears whole or not at all. Raises SaomError when
-    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision, or the 8-bit graph
-    differs too much on the pictures, or nothing is found in ``image``.
+    ONNX Runtime does not reproduce the torch module, or torch itself does not in half precision, or masks in 8
+    bits differ too much on the pictures, or nothing is found in ``image``.
     """
     out = out.resolve()
     _refuse_foreign(out)
@@ -166,7 +168,7 @@ def write_bundle(
         check_half_parity(outputs, TorchRuntime(halved, "cpu").run(inputs))
         export_onnx(halved, temporary / HALF_GRAPH_NAME)
     if len(calibration):
-        write_int8(temporary, config, calibration)
+        write_ranges(temporary, config, calibration)
     np.savez_compressed(temporary / "golden.npz", **inputs, **outputs)  # type: ignore[arg-type]
     (temporary / "README.md").write_text(card)
     files = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
@@ -176,16 +178,25 @@ def write_bundle(
     replace_bundle(temporary, out)
 
 
-def write_int8(folder: Path, config: BundleConfig, pictures: Sequence[NDArray[np.uint8]]) -> None:
-    """Write ``model.int8.onnx`` beside ``model.onnx`` in ``folder``, its ranges from ``pictures`` uint8 (H, W, 3).
+def write_ranges(folder: Path, config: BundleConfig, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    """Write ``ranges.json`` beside ``model.onnx`` in ``folder``, from what convolutions see of ``pictures`` uint8
+    (H, W, 3).
 
-    Raises SaomError where the masks of the two differ on these pictures by more than a mean IoU of 0.9.
+    Needs OpenVINO. Raises SaomError where masks in 8 bits have, on these pictures, a mean IoU below 0.9 with those in
+    fp32.
     """
     inputs = [everything_inputs(config, rgb) for rgb in pictures]
-    quantize(folder / GRAPH_NAME, folder / INT8_GRAPH_NAME, inputs)
-    graph = whole_graph(config)
-    single, int8 = (OnnxRuntime(folder, graph._replace(file=name)) for name in (GRAPH_NAME, INT8_GRAPH_NAME))
+    (folder / RANGES_NAME).write_text(json.dumps(measure_ranges(folder / GRAPH_NAME, inputs), indent=1))
+    single = OnnxRuntime(folder, whole_graph(config))
+    int8 = OpenVino(folder, whole_graph(config), ranges=load_ranges(folder))
     check_int8_parity((single.run(given), int8.run(given)) for given in inputs)
+
+
+def require_openvino(option: str) -> None:
+    """Raise SaomError, which names the option, where masks in 8 bits cannot be compared."""
+    if runtimes.OPENVINO not in runtimes.installed():
+        mend = runtimes.RUNTIMES[runtimes.OPENVINO]
+        raise SaomError(f"{option} compares masks in OpenVINO, which is not installed; run: {mend}")
 
 
 def replace_bundle(whole: Path, out: Path) -> None:
@@ -253,7 +264,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--int8",
         type=Path,
         metavar="DATA",
-        help=f"write {INT8_GRAPH_NAME} too, for CPUs, its ranges from {CALIBRATION_FRAMES} of these validation frames",
+        help=f"write {RANGES_NAME} too, for 8 bits on CPUs, from {CALIBRATION_FRAMES} of these validation frames",
     )
     parser.add_argument("--name", help="name of the model (default: saom-RUN)")
     parser.add_argument("--model-version", default=MODEL_VERSION, help="version of the model")
@@ -267,7 +278,9 @@ def main(args: argparse.Namespace) -> int:
     if not args.split and not 0 <= args.max_prompts <= GRAPH_PROMPTS:
         raise SaomError(f"--max-prompts is {args.max_prompts}; one graph decodes 1..{GRAPH_PROMPTS}, more need --split")
     if args.split and args.int8:
-        raise SaomError("--int8 quantises one whole graph; leave --split or --int8 out")
+        raise SaomError("--int8 is for one whole graph; leave --split or --int8 out")
+    if args.int8:
+        require_openvino("--int8")
     calibration = [frame.rgb for frame in open_frames(args.int8, limit=CALIBRATION_FRAMES)] if args.int8 else []
     module, config = everything_mode(args.checkpoint, height, width, args.max_prompts, full_grid=args.split)
     changes: dict[str, Any] = {"version": args.model_version, "name": args.name or config.name}

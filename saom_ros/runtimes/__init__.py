@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from saom_ros.bundle import INT8_GRAPH_NAME, BundleConfig
+from saom_ros.bundle import RANGES_NAME, BundleConfig
 from saom_ros.errors import SaomError
 from saom_ros.runtimes.base import Graph, GraphRuntime, Runtime, Unavailable, whole_graph
 from saom_ros.runtimes.split import SplitRuntime, split_graphs
@@ -45,8 +45,9 @@ def create(
 
     Args:
         runtime: a name in `RUNTIMES`, or `auto` for the fastest that is there: TensorRT with an engine that was built
-            before, ONNX Runtime on a GPU, OpenVINO where the bundle has an 8-bit graph or the CPU bfloat16, ONNX
-            Runtime. `tensorrt` is a wish: where it is not to be had the next best one runs, and its note says why.
+            before, ONNX Runtime on a GPU, OpenVINO where the bundle tells ranges for 8 bits or the CPU has
+            bfloat16, ONNX Runtime. `tensorrt` is a wish: where it is not to be had the next best one runs, and its note
+            says why.
         threads: CPU threads, 0 = the library's default.
         engines: folder of the TensorRT engines; None = `saom_ros.engines.default_cache()`.
 
@@ -85,14 +86,15 @@ def create(
 
 
 def open_openvino(folder: Path, config: BundleConfig, threads: int = 0, precision: str = "") -> Runtime:
-    """Open a bundle in OpenVINO; `precision`: `f32` or `bf16`, or empty for the bundle's 8-bit graph where it has one,
-    and otherwise OpenVINO's own choice.
+    """Open a bundle in OpenVINO; `precision`: `f32` or `bf16`, or empty for 8 bits where the bundle tells ranges, and
+    otherwise OpenVINO's own choice.
     """
     _require(OPENVINO)
+    from saom_ros.runtimes.int8 import load_ranges
     from saom_ros.runtimes.openvino import OpenVino, has_int8
 
-    if not precision and INT8_GRAPH_NAME in config.files and has_int8():
-        return OpenVino(folder, whole_graph(config)._replace(file=INT8_GRAPH_NAME), threads)
+    if not precision and RANGES_NAME in config.files and has_int8():
+        return OpenVino(folder, whole_graph(config), threads, ranges=load_ranges(folder))
     return _open(config, lambda graph: OpenVino(folder, graph, threads, precision))
 
 
@@ -118,8 +120,8 @@ def _faster_openvino(folder: Path, config: BundleConfig, threads: int) -> Runtim
 
     if not has_bfloat16() and not has_int8():
         raise Unavailable("no faster on this CPU")
-    if not has_bfloat16() and INT8_GRAPH_NAME not in config.files:
-        raise Unavailable("no faster on this CPU, which lacks bfloat16, with a bundle that lacks an 8-bit graph")
+    if not has_bfloat16() and RANGES_NAME not in config.files:
+        raise Unavailable("no faster on this CPU, which lacks bfloat16, with a bundle that tells no ranges for 8 bits")
     return open_openvino(folder, config, threads)
 
 

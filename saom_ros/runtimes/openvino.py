@@ -1,5 +1,5 @@
-"""OpenVINO on x86 CPUs: an optional runtime that runs a bundle's 8-bit graph nearly twice as fast as others run the
-fp32 one, and uses bfloat16 where the processor has it (AMX).
+"""OpenVINO on x86 CPUs: an optional runtime that computes convolutions in 8 bits where the bundle tells their ranges,
+and in bfloat16 where the processor has it (AMX).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saom_ros.bundle import INT8_GRAPH_NAME
+from saom_ros.bundle import RANGES_NAME
 from saom_ros.errors import BundleError
 from saom_ros.runtimes.base import Graph, Tensor, check_graph
+from saom_ros.runtimes.int8 import Ranges, quantize
 
 # OpenVINO's import would start a process that reports to its makers over the network; without the module it does not.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -43,11 +44,14 @@ class OpenVino:
 
     name = "openvino"
 
-    def __init__(self, folder: Path, graph: Graph, threads: int = 0, precision: str = "") -> None:
+    def __init__(
+        self, folder: Path, graph: Graph, threads: int = 0, precision: str = "", ranges: Ranges | None = None
+    ) -> None:
         """Compile a graph of the bundle in `folder`. `threads`: CPU threads for one run, 0 = the library's default.
-        `precision`: `f32` or `bf16`; empty = OpenVINO's own choice, bfloat16 where the CPU has it.
+        `precision`: `f32` or `bf16`; empty = OpenVINO's own choice, bfloat16 where the CPU has it. `ranges`: of the
+        bundle, for convolutions in 8 bits.
 
-        Raises `BundleError` where the graph cannot be opened or lacks the tensors of `graph`.
+        Raises `BundleError` where the graph cannot be opened or lacks the tensors of `graph` or of `ranges`.
         """
         import openvino
 
@@ -57,13 +61,21 @@ class OpenVino:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         if precision:
             options["INFERENCE_PRECISION_HINT"] = precision
+        missing: set[str] = set()
+        core = openvino.Core()
         try:
-            self._model = openvino.Core().compile_model(str(path), "CPU", options)
+            model = core.read_model(str(path))
+            if ranges:
+                missing = ranges.keys() - quantize(model, ranges)
+            self._model = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise BundleError(f"{path}: OpenVINO {openvino.__version__} cannot open it: {reason}") from None
+        if missing:
+            lacking = f"{graph.file} has no convolution of {min(missing)!r:.80}"
+            raise BundleError(f"{folder / RANGES_NAME}: {lacking}; export the model again")
         rest = self._model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.note = f"on the CPU in {f'int8 and {rest}' if graph.file == INT8_GRAPH_NAME else rest}"
+        self.note = f"on the CPU in {f'int8 and {rest}' if ranges else rest}"
         self._ports = {_name(port, graph.outputs): port for port in self._model.outputs}
         self.inputs = {_name(port, graph.inputs): _tensor(port) for port in self._model.inputs}
         self.outputs = {name: _tensor(port) for name, port in self._ports.items()}

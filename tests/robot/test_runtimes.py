@@ -1,5 +1,5 @@
+import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -176,40 +176,74 @@ def test_openvino_is_preferred_where_the_cpu_has_bfloat16(tiny_bundle, monkeypat
     assert runtimes.create(tiny_bundle, config).name == "onnxruntime"
 
 
-@pytest.fixture
-def int8_bundle(tmp_path):
-    """A bundle whose 8-bit graph is, for all that the choice of runtimes sees, an 8-bit graph."""
-    folder = write_tiny_bundle(tmp_path / "int8")
-    shutil.copy(folder / "model.onnx", folder / "model.int8.onnx")
+RANGES = {"channels_first": [0.0, 1.0]}
+
+
+def write_ranges(folder, content):
+    """The tiny bundle with `ranges.json`."""
+    write_tiny_bundle(folder)
+    (folder / "ranges.json").write_text(content if isinstance(content, str) else json.dumps(content))
     described = yaml.safe_load((folder / "model.yaml").read_text())
-    described["files"]["model.int8.onnx"] = sha256(folder / "model.int8.onnx")
+    described["files"]["ranges.json"] = sha256(folder / "ranges.json")
     (folder / "model.yaml").write_text(yaml.safe_dump(described))
-    return folder
+    return folder, load_config(folder)
 
 
-def test_an_8_bit_graph_runs_in_openvino(int8_bundle, monkeypatch):
+@pytest.fixture
+def openvino(monkeypatch):
+    """OpenVINO's runtime, told that this is an x86 CPU without bfloat16."""
     pytest.importorskip("openvino")
     from saom_ros.runtimes import openvino
 
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
     monkeypatch.setattr(openvino.platform, "machine", lambda: "x86_64")
-    config = load_config(int8_bundle)
+    return openvino
+
+
+def test_a_bundle_that_tells_ranges_runs_in_8_bits_in_openvino(tmp_path, openvino):
+    folder, config = write_ranges(tmp_path / "int8", RANGES)
+    rgb = color_blocks(96, 128)[0]
+    expected = Segmenter(config, runtimes.create(folder, config, "onnxruntime"))(rgb)
     for name in ("auto", "openvino"):
-        runtime = runtimes.create(int8_bundle, config, name)
+        runtime = runtimes.create(folder, config, name)
         assert (runtime.name, runtime.note.split(" (")[0].rpartition(" ")[0]) == ("openvino", "on the CPU in int8 and")
-    assert runtimes.open_openvino(int8_bundle, config, precision="f32").note == "on the CPU in f32"
-    assert runtimes.create(int8_bundle, config, "onnxruntime").note == "on the CPU"
+        found = Segmenter(config, runtime)(rgb)
+        assert (found.label_map == expected.label_map).mean() > 0.95  # borders of blocks are on the edge
+    compiled = [node.get_rt_info() for node in runtime._model.get_runtime_model().get_ops()]
+    kernels = [info["primitiveType"].astype(str) for info in compiled if info["layerType"].astype(str) == "Convolution"]
+    assert [kernel.rpartition("_")[2] for kernel in kernels] == ["I8"]
+    assert runtimes.open_openvino(folder, config, precision="f32").note == "on the CPU in f32"
 
 
-def test_an_8_bit_graph_is_left_alone_on_other_machines(int8_bundle, monkeypatch):
-    pytest.importorskip("openvino")
-    from saom_ros.runtimes import openvino
-
-    monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
+def test_8_bits_are_left_to_x86(tmp_path, openvino, monkeypatch):
     monkeypatch.setattr(openvino.platform, "machine", lambda: "aarch64")
-    runtime = runtimes.create(int8_bundle, load_config(int8_bundle))
+    folder, config = write_ranges(tmp_path / "int8", RANGES)
+    runtime = runtimes.create(folder, config)
     assert runtime.name == "onnxruntime"
     assert "OpenVINO: no faster on this CPU)" in runtime.note
+    assert "int8" not in runtimes.create(folder, config, "openvino").note
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "is not a JSON object"),
+        ("[" * 100_000, "is not a JSON object"),
+        ("[1, 2]", "is not a JSON object"),
+        ('{"channels_first": 3}', "is not a JSON object"),
+        ('{"channels_first": [1e999, 2]}', "the range of 'channels_first' is inf"),
+        ('{"channels_first": [1, NaN]}', "the range of 'channels_first' is 1.0..nan"),
+        ('{"channels_first": [2, 1]}', "the range of 'channels_first' is 2.0..1.0"),
+        (" " * ((1 << 20) + 1), "above the limit of 1048576 bytes"),
+        ({**RANGES, "nowhere": [0, 1]}, "model.onnx has no convolution of 'nowhere'"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(tmp_path, openvino, content, problem):
+    folder, config = write_ranges(tmp_path / "int8", content)
+    with pytest.raises(BundleError, match=r"ranges\.json") as caught:
+        runtimes.create(folder, config, "openvino")
+    assert problem in str(caught.value)
+    assert runtimes.create(folder, config, "onnxruntime").name == "onnxruntime"
 
 
 def test_openvino_starts_no_process_that_reports_over_the_network():

@@ -221,7 +221,7 @@ def test_a_bundle_is_kept_where_the_new_one_is_not_what_was_scored(copy, monkeyp
     content["stages"]["evaluate"]["inputs"]["checkpoint"] = str(copy / "finetune" / "last.ckpt")
     (copy / "recipe.json").write_text(json.dumps(content))
     assert main(["recipe", changed]) == 2
-    assert "is not the graph that was scored, so it does not ship" in capsys.readouterr().err
+    assert "is not what was scored, so it does not ship" in capsys.readouterr().err
     assert files(copy / "bundle") == before
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from saom_ros.errors import SaomError
 from training.collecting.verb import SIMULATORS
-from training.export import GRAPH_PROMPTS, MODEL_VERSION, describe_bundle, parse_size
+from training.export import GRAPH_PROMPTS, MODEL_VERSION, describe_bundle, parse_size, require_openvino
 from training.finetuning.config import FinetuneConfig, plain
 from training.finetuning.once import changed_config
 from training.recipe.quick import tiny_changes
@@ -92,7 +92,7 @@ class Export:
     fp16: bool = False
     """Whether to write a graph in half precision, too."""
     int8: bool = False
-    """Whether to write a graph with convolutions in 8 bits, too; validation frames tell its ranges."""
+    """Whether validation frames tell the ranges for 8 bits on CPUs; needs OpenVINO."""
     notes: str | None = None
     """Markdown file whose text stands in the model card after the figures: what people saw who looked at results."""
 
@@ -189,5 +189,7 @@ def _check(recipe: Recipe) -> None:
         )
     if not 0 <= export.max_prompts <= GRAPH_PROMPTS:
         raise SaomError(f"export.max_prompts is {export.max_prompts}; it must be in 0..{GRAPH_PROMPTS}")
+    if export.int8:
+        require_openvino("export.int8")
     if export.notes and not Path(export.notes).is_file():
         raise SaomError(f"export.notes {export.notes} is no file; name a Markdown file, or leave it out")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from saom_ros.bundle import CONFIG_NAME, sha256
+from saom_ros.bundle import CONFIG_NAME, GRAPH_NAME, RANGES_NAME, sha256
 from saom_ros.errors import SaomError
 from saom_ros.image_files import encode_png, write_atomically
 from training.collecting.collection import RECORD_NAME, finished_shards
@@ -152,16 +152,17 @@ def export(run: Run) -> dict[str, Any]:
     figures = ["--evaluation", _scores(run, "test"), "--card", card]
     beside = run.bundle.with_name("bundle.new")
     run_verb("export", *_export_options(run), *figures, "--out", beside)
-    for graph in sorted(beside.glob("*.onnx")):
-        scored = run.candidate / graph.name
-        if not scored.exists() or sha256(graph) != sha256(scored):
+    digests = {}
+    for name in (GRAPH_NAME, RANGES_NAME) if run.recipe.export.int8 else (GRAPH_NAME,):
+        digests[name] = sha256(beside / name)
+        if digests[name] != sha256(run.candidate / name):
             raise SaomError(
-                f"{graph} is not the graph that was scored, so it does not ship; remove {run.evaluation} and run the "
+                f"{beside / name} is not what was scored, so it does not ship; remove {run.evaluation} and run the "
                 "same command again"
             )
     replace_bundle(beside, run.bundle)
     megabytes = sum(path.stat().st_size for path in run.bundle.iterdir()) / 1e6
-    return {"megabytes": round(megabytes, 2), "graph": graph}
+    return {"megabytes": round(megabytes, 2), "sha256": digests}
 
 
 STAGES = (

@@ -43,8 +43,8 @@ def check_half_parity(expected: Arrays, found: Arrays) -> None:
 
 
 def check_int8_parity(pairs: Iterable[tuple[Arrays, Arrays]]) -> None:
-    """Raise SaomError unless masks of the 8-bit graph and of the fp32 one, of pictures in turn, have a mean IoU of 0.9
-    with their likest; a missing mask and a surplus one count as 0.
+    """Raise SaomError unless masks in 8 bits and in fp32, of pictures in turn, have a mean IoU of 0.9 with their
+    likest; a missing mask and a surplus one count as 0.
     """
     agreed = [compare(single, int8).mask_iou for single, int8 in pairs]
     mean = float(np.mean(agreed))
