@@ -10,10 +10,15 @@ SHELL := /bin/bash
 .PHONY: help demo test test-robot test-node test-kilted soak bench lint clean
 
 comma := ,
+empty :=
 VENV := .venv
 KILTED_VENV := .venv-kilted
 RUN := $(VENV)/bin/python
 ROS_SETUP := $(firstword $(wildcard /opt/ros/*/setup.sh))
+
+# OpenVINO computes in 8 bits on x86 only.
+FAST := $(if $(filter x86_64,$(shell uname -m)),openvino)
+extras = $(subst $(empty) $(empty),$(comma),$(strip $(1)))
 
 # Nothing of a sourced ROS workspace or another environment may leak in; an apt ROS is sourced again below, alone.
 CLEAN := env -u PYTHONPATH -u PYTHONHOME -u LD_LIBRARY_PATH -u AMENT_PREFIX_PATH -u COLCON_PREFIX_PATH -u RMW_IMPLEMENTATION \
@@ -50,24 +55,25 @@ $(VENV)/made:
 
 $(VENV)/robot: $(VENV)/made $(MANIFEST)
 	@echo "installing the robot side and ROS 2 (about half a minute)"
-	@$(CLEAN) $(PIP) -e "$(if $(ROS),.[$(ROS)],.)" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[$(call extras,$(FAST) $(ROS))]" $(PIP_LIMITS)
 	@touch $@
 
 $(VENV)/robot-dev: $(VENV)/made $(MANIFEST)
 	@echo "installing the robot side, ROS 2 and test tools"
-	@$(CLEAN) $(PIP) -e ".[bag,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[$(call extras,bag dev $(FAST) $(ROS))]" $(PIP_LIMITS)
 	@touch $@
 
 $(VENV)/all: $(VENV)/made $(MANIFEST)
 	@echo "installing everything (torch brings about 5 GB; 3 to 5 minutes)"
-	@$(CLEAN) $(PIP) -e ".[bag,openvino,train,ray,ai2thor,dev$(if $(ROS),$(comma)$(ROS))]" $(PIP_LIMITS)
+	@$(CLEAN) $(PIP) -e ".[$(call extras,bag openvino train ray ai2thor dev $(ROS))]" $(PIP_LIMITS)
 	@$(CLEAN) $(PIP) --no-deps ai2thor==5.0.0
 	@touch $@ $(VENV)/robot $(VENV)/robot-dev
 
 INPUT ?=
 SECONDS_TO_RUN ?= 15
+RATE ?= 0
 demo: $(VENV)/robot
-	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m saom_ros.nodes.demo --seconds $(SECONDS_TO_RUN) $(if $(INPUT),--input "$(INPUT)")'
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m saom_ros.nodes.demo --seconds $(SECONDS_TO_RUN) --rate $(RATE) $(if $(INPUT),--input "$(INPUT)")'
 
 test: $(VENV)/all egl
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest --cov --cov-report=term'

@@ -38,7 +38,7 @@ packages() {
 build() {
   make VENV="$VENV" "$VENV/robot"
   case $1 in
-    cpu) "$VENV/bin/pip" install --no-cache-dir "openvino>=2024.4" "numpy<2" ;;
+    cpu) ;;  # the robot's environment has OpenVINO on x86
     cuda)
       "$VENV/bin/pip" uninstall -y onnxruntime
       "$VENV/bin/pip" install --no-cache-dir "onnxruntime-gpu[cuda,cudnn]>=1.20" "numpy<2"

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m saom_ros.nodes.demo", description=__doc__)
     parser.add_argument("--input", default="sample", help="folder, image, video or camera:N (default: shipped sample)")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long to play it (default: 15)")
+    parser.add_argument("--rate", type=float, default=0.0, help="images a second (default: its own; pictures have 10)")
     parser.add_argument("--model", default="", help="folder of a model bundle (default: the one that ships)")
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="where overlay and logs are written")
     options = parser.parse_args(arguments)
@@ -56,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not 1.0 <= options.seconds <= 3600.0:
             raise SaomError(f"--seconds is {options.seconds:g}; it must lie in 1..3600")
-        return _run(options.input, options.seconds, options.model, options.out)
+        if not 0.0 <= options.rate <= 1000.0:
+            raise SaomError(f"--rate is {options.rate:g}; it must lie in 0..1000 Hz")
+        return _run(options.input, options.rate, options.seconds, options.model, options.out)
     except SaomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, DemoError) else USER_ERROR
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rclpy.try_shutdown()
 
 
-def _run(source: str, seconds: float, model: str, out: Path) -> int:
+def _run(source: str, rate: float, seconds: float, model: str, out: Path) -> int:
     open_source(source, warn=lambda _: None)  # a wrong path fails here, before anything starts
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -85,7 +88,8 @@ def _run(source: str, seconds: float, model: str, out: Path) -> int:
             lambda: watcher.state == "active", START_SECONDS, "segment_node to become active", [segmenter]
         )
         print(f"segment_node is active with model {watcher.figures['model']} on {watcher.figures['runtime']}.")
-        player = start("image_source_node", {"source": _absolute(source) if source != "sample" else source})
+        shown = _absolute(source) if source != "sample" else source
+        player = start("image_source_node", {"source": shown, "rate": rate})
         # The nodes need a moment to discover each other; the clock starts when they have.
         watcher.spin_until(lambda: watcher.record.masks, START_SECONDS, "the first mask", [segmenter, player])
         watcher.watch(seconds, [segmenter, player])
@@ -258,7 +262,7 @@ class Watcher:
 class Child:
     """A node of ours as a process; what it prints goes to a file."""
 
-    def __init__(self, name: str, parameters: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, parameters: Mapping[str, str | float], log: Path) -> None:
         self.name = name
         self.log = log
         command = [sys.executable, "-m", f"saom_ros.nodes.{name}", "--ros-args"]
@@ -288,11 +292,11 @@ class Child:
 
 
 @contextlib.contextmanager
-def _processes(logs: Path) -> Iterator[Callable[[str, dict[str, str]], Child]]:
+def _processes(logs: Path) -> Iterator[Callable[[str, Mapping[str, str | float]], Child]]:
     """Gives a function that starts a node; whatever happens, all of them are ended when the block is left."""
     children: list[Child] = []
 
-    def start(name: str, parameters: dict[str, str]) -> Child:
+    def start(name: str, parameters: Mapping[str, str | float]) -> Child:
         children.append(Child(name, parameters, logs / f"{name}.log"))
         return children[-1]
 

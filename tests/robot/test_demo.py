@@ -44,12 +44,13 @@ def test_the_demo_prints_its_figures_and_writes_an_overlay(bundle, tmp_path):
     folder = write_images(tmp_path / "my images #1", [rgb, np.roll(rgb, 20, axis=1)])
     out = tmp_path / "out"
 
-    done = run_demo("--input", folder, "--model", bundle, "--seconds", 2, "--out", out)
+    done = run_demo("--input", folder, "--rate", 30, "--model", bundle, "--seconds", 2, "--out", out)
 
     assert done.returncode == 0, done.stdout + done.stderr
     figures = dict(line.strip().rsplit("  ", 1) for line in done.stdout.splitlines() if line.startswith("  "))
     figures = {name.strip(): value.strip() for name, value in figures.items()}
     assert 5 <= int(figures["segmented"]) <= int(figures["images sent"])
+    assert int(figures["images sent"]) > 40
     assert float(figures["rate"].split()[0]) > 1.0
     assert figures["objects per image"] == "4.0"
     assert figures["latency p95"].endswith(" ms")
@@ -70,6 +71,7 @@ def test_masks_without_any_object_are_no_success(tmp_path, capsys):
     [
         (["--input", "/nowhere"], "error: /nowhere: no such file or folder"),
         (["--seconds", "0"], "error: --seconds is 0; it must lie in 1..3600"),
+        (["--rate", "nan"], "error: --rate is nan; it must lie in 0..1000 Hz"),
     ],
 )
 def test_a_wrong_argument_ends_the_demo_with_one_line(arguments, reason, tmp_path):
