@@ -13,6 +13,7 @@ from saom_ros.bundle import load_config
 from saom_ros.errors import SaomError
 from saom_ros.segmenter import Segmenter
 from training import export
+from training.__main__ import main
 from training.export import everything_mode, load_checkpoint_segmenter, write_bundle
 from training.sam import onnx_graph
 from training.sam.checkpoint import describe, load_checkpoint
@@ -190,6 +191,15 @@ def test_masks_in_8_bits_are_those_in_32(bundle):
     runtime = runtimes.create(bundle, config, "openvino")
     assert "int8" in runtime.note
     check_int8_parity([(golden, runtime.run({name: golden[name] for name in INPUT_NAMES}))])
+
+
+def test_8_bits_are_for_one_graph_and_want_openvino(sam_small, tmp_path, monkeypatch, capsys):
+    command = ["export", "--checkpoint", str(sam_small), "--out", str(tmp_path / "bundle"), "--image", "a.png"]
+    assert main([*command, "--int8", str(tmp_path), "--split"]) == 2
+    assert "--int8 is for one whole graph" in capsys.readouterr().err
+    monkeypatch.setattr(runtimes, "installed", lambda: {"onnxruntime": "1"})
+    assert main([*command, "--int8", str(tmp_path)]) == 2
+    assert "--int8 compares masks in OpenVINO, which is not installed; run: pip install" in capsys.readouterr().err
 
 
 def test_8_bits_that_change_the_masks_are_refused():

@@ -13,6 +13,7 @@ import striped_simulator
 import torch
 import yaml
 
+from saom_ros import runtimes
 from saom_ros.bundle import load_config
 from training.__main__ import main
 from training.collecting.verb import SIMULATORS
@@ -296,6 +297,13 @@ def test_impossible_settings_give_one_clear_error(changes, message, tmp_path, ca
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_8_bits_want_openvino_before_anything_is_rendered(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runtimes, "installed", lambda: {"onnxruntime": "1"})
+    assert main(["recipe", write_recipe(tmp_path, export={"int8": True})]) == 2
+    assert "export.int8 compares masks in OpenVINO, which is not installed; run: pip install" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
