@@ -140,7 +140,7 @@ def test_the_exported_bundle_reproduces_torch(checkpoint, tmp_path):
 def test_the_default_bundle_reproduces_its_golden_pair():
     config = load_config(DEFAULT_BUNDLE)
     golden = np.load(DEFAULT_BUNDLE / "golden.npz")
-    runtime = create(DEFAULT_BUNDLE, config)
+    runtime = create(DEFAULT_BUNDLE, config, "onnxruntime")
     check_parity(golden, runtime.run({name: golden[name] for name in INPUT_NAMES}))
     assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= 25e6
 
