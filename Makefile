@@ -1,13 +1,14 @@
 # make demo   set up the robot side and ROS 2, run the node on images, print what it did     (no torch, about a minute)
 # make test   set everything up and run every test                                          (training side too)
 # make lint   ruff, mypy, hadolint, shellcheck;  make test-robot  tests/robot alone, without torch;  make test-kilted  the node on ROS 2 Kilted
+# make coverage              the tests, and which lines they run
 # make bench [QUICK=1]        measure speed and memory, also into bench.json                (quick: under 3 minutes)
 # make soak DURATION=1800     load and faults of the node for so many seconds, and a table of what held
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-robot test-node test-kilted soak bench lint clean
+.PHONY: help demo test coverage test-robot test-node test-kilted soak bench lint clean
 
 comma := ,
 empty :=
@@ -43,7 +44,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 MANIFEST := setup.py setup.cfg pyproject.toml
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 $(VENV)/made:
 	@$(CLEAN) $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else f"python3 is {v[0]}.{v[1]}; saom_ros needs 3.10 to 3.13: make PYTHON=python3.11 ...")'
@@ -76,6 +77,10 @@ demo: $(VENV)/robot
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m saom_ros.nodes.demo --seconds $(SECONDS_TO_RUN) --rate $(RATE) $(if $(INPUT),--input "$(INPUT)")'
 
 test: $(VENV)/all egl
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest'
+
+# Twice as long.
+coverage: $(VENV)/all egl
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest --cov --cov-report=term'
 
 test-robot: $(VENV)/robot-dev

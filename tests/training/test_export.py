@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from toy_families import SHAPES, picture, write_checkpoint
 
 from saom_ros import runtimes
 from saom_ros.bundle import load_config
@@ -16,49 +17,15 @@ from training import export
 from training.__main__ import main
 from training.export import everything_mode, load_checkpoint_segmenter, write_bundle
 from training.sam import onnx_graph
-from training.sam.checkpoint import describe, load_checkpoint
+from training.sam.checkpoint import load_checkpoint
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES
 from training.sam.half import half_precision
 from training.sam.parity import check_half_parity, check_int8_parity, check_parity
 from training.sam.registry import build_model
 
-SHAPES = {
-    "small": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
-    "sam_small": {
-        "encoder_channels": [16, 16, 16, 16],
-        "image_size": 96,
-        "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2},
-        "classes": 3,
-    },
-    "vit_b": {"image_size": 64, "depth": 1},
-    "mobile_sam": {"image_size": 64},
-}
-SIDE = {"small": 96, "sam_small": 96, "vit_b": 64, "mobile_sam": 64}
 DYNAMIC = {"NonZero", "Loop", "If", "Scan", "GridSample", "NonMaxSuppression", "Unique"}
 FOLDED = {"Constant", "Identity", "Range", "Shape"}
 """What the tracer writes where shapes are computed; with static shapes nothing of it is left."""
-
-
-def write_checkpoint(folder, family, **config):
-    """A checkpoint as a run writes it, with random weights whose masks have a shape."""
-    torch.manual_seed(1)
-    model = build_model(family, SHAPES[family])
-    with torch.no_grad():
-        [layer for layer in model.objectness_head if hasattr(layer, "weight")][-1].weight.mul_(20)
-        if family != "small":
-            model.sam.mask_decoder.iou_prediction_head.layers[-1].bias.fill_(0.6)
-            model.sam.mask_decoder.output_hypernetworks_mlps[0].layers[-1].weight.mul_(30)
-    side = SIDE[family]
-    record = {"config": {"name": "toy", "stages": [{"height": side, "width": side}], "grid": None, **config}}
-    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    torch.save({"state_dict": weights, "saom": describe(model, record)}, folder / f"{family}.ckpt")
-    return folder / f"{family}.ckpt"
-
-
-def picture():
-    rng = np.random.default_rng(0)
-    blocks = rng.integers(0, 256, (6, 8, 3), np.uint8)
-    return np.kron(blocks, np.ones((16, 16, 1), np.uint8))
 
 
 @pytest.mark.parametrize("family", SHAPES)
@@ -69,24 +36,11 @@ def test_a_checkpoint_of_every_family_comes_back(tmp_path, family):
     assert not model.training
 
 
-@pytest.fixture(scope="module")
-def sam_small(tmp_path_factory):
-    return write_checkpoint(tmp_path_factory.mktemp("sam_small"), "sam_small", grid=[12, 16])
-
-
-@pytest.fixture(scope="module")
-def bundle(sam_small, tmp_path_factory):
-    out = tmp_path_factory.mktemp("bundles") / "bundle"
-    module, config = everything_mode(sam_small, max_prompts=70)
-    write_bundle(module, config, out, picture(), "# toy\n", half=True, calibration=[picture()[::-1], picture()])
-    return out
-
-
-def test_a_separate_models_bundle_reproduces_torch(bundle, sam_small):
+def test_a_separate_models_bundle_reproduces_torch(toy_bundle, sam_small):
     """Every answer that is asked, however bad its score and however many lie on one another."""
-    in_onnx, in_torch = Segmenter.load(bundle, "onnxruntime"), load_checkpoint_segmenter(sam_small, max_prompts=70)
+    in_onnx, in_torch = Segmenter.load(toy_bundle, "onnxruntime"), load_checkpoint_segmenter(sam_small, max_prompts=70)
     zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
-    inputs = dict(np.load(bundle / "golden.npz")) | {"score_threshold": zero, "objectness_threshold": zero}
+    inputs = dict(np.load(toy_bundle / "golden.npz")) | {"score_threshold": zero, "objectness_threshold": zero}
     inputs = {name: inputs[name] for name in INPUT_NAMES} | {"overlap_threshold": one}
     expected, found = in_torch.runtime.run(inputs), in_onnx.runtime.run(inputs)
     assert (expected["scores"] > 0).sum() > 5
@@ -94,8 +48,8 @@ def test_a_separate_models_bundle_reproduces_torch(bundle, sam_small):
     assert (expected["class_ids"] == found["class_ids"]).all()
 
 
-def test_the_bundle_tells_what_it_is(bundle):
-    config = load_config(bundle)
+def test_the_bundle_tells_what_it_is(toy_bundle):
+    config = load_config(toy_bundle)
     assert (config.family, config.decoding) == ("sam_small", "separate")
     assert (config.grid.rows, config.grid.cols) == (12, 16)
     assert config.max_prompts == 70
@@ -104,8 +58,8 @@ def test_the_bundle_tells_what_it_is(bundle):
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx"])
-def test_graphs_are_static_at_opset_17(bundle, name):
-    graph = onnx.load(bundle / name)
+def test_graphs_are_static_at_opset_17(toy_bundle, name):
+    graph = onnx.load(toy_bundle / name)
     assert [opset.version for opset in graph.opset_import if not opset.domain] == [17]
     assert not {node.op_type for node in graph.graph.node} & (DYNAMIC | FOLDED)
     assert "LayerNormalization" in {node.op_type for node in graph.graph.node}
@@ -113,17 +67,17 @@ def test_graphs_are_static_at_opset_17(bundle, name):
         assert all(dim.dim_value > 0 for dim in tensor.type.tensor_type.shape.dim)
 
 
-def test_the_half_graph_has_half_weights_but_exact_points(bundle):
-    graph = onnx.load(bundle / "model.fp16.onnx")
+def test_the_half_graph_has_half_weights_but_exact_points(toy_bundle):
+    graph = onnx.load(toy_bundle / "model.fp16.onnx")
     kinds = {tensor.name: tensor.data_type for tensor in graph.graph.initializer}
     halves = [name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT16]
     assert len(halves) > 0.9 * sum(name.startswith("model.") for name in kinds)
     assert [tensor.type.tensor_type.elem_type for tensor in graph.graph.input[1:2]] == [onnx.TensorProto.FLOAT]
 
 
-def test_the_half_graph_answers_like_the_golden_pair(bundle):
-    golden = np.load(bundle / "golden.npz")
-    session = onnxruntime.InferenceSession(str(bundle / "model.fp16.onnx"), providers=["CPUExecutionProvider"])
+def test_the_half_graph_answers_like_the_golden_pair(toy_bundle):
+    golden = np.load(toy_bundle / "golden.npz")
+    session = onnxruntime.InferenceSession(str(toy_bundle / "model.fp16.onnx"), providers=["CPUExecutionProvider"])
     found = session.run(OUTPUT_NAMES, {name: golden[name] for name in INPUT_NAMES})
     check_half_parity(golden, dict(zip(OUTPUT_NAMES, found, strict=True)))
 
@@ -175,9 +129,9 @@ def test_a_picture_in_which_nothing_is_found_is_refused(tmp_path):
         write_bundle(module, config, tmp_path / "bundle", picture(), "# toy\n")
 
 
-def test_ranges_are_those_of_what_goes_into_convolutions(bundle):
-    graph = onnx.load(bundle / "model.onnx").graph
-    ranges = json.loads((bundle / "ranges.json").read_text())
+def test_ranges_are_those_of_what_goes_into_convolutions(toy_bundle):
+    graph = onnx.load(toy_bundle / "model.onnx").graph
+    ranges = json.loads((toy_bundle / "ranges.json").read_text())
     assert set(ranges) == {node.input[0] for node in graph.node if node.op_type == "Conv"}
     first = next(node.input[0] for node in graph.node if node.op_type == "Conv")
     low, high = ranges[first]  # normalised pixels, black and white among them
@@ -185,10 +139,10 @@ def test_ranges_are_those_of_what_goes_into_convolutions(bundle):
     assert 2 < high < 2.7
 
 
-def test_masks_in_8_bits_are_those_in_32(bundle):
-    config = load_config(bundle)
-    golden = dict(np.load(bundle / "golden.npz"))
-    runtime = runtimes.create(bundle, config, "openvino")
+def test_masks_in_8_bits_are_those_in_32(toy_bundle):
+    config = load_config(toy_bundle)
+    golden = dict(np.load(toy_bundle / "golden.npz"))
+    runtime = runtimes.create(toy_bundle, config, "openvino")
     assert "int8" in runtime.note
     check_int8_parity([(golden, runtime.run({name: golden[name] for name in INPUT_NAMES}))])
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from test_export import picture, write_checkpoint
+from toy_families import picture, write_checkpoint
 
 from saom_ros import runtimes
 from saom_ros.bundle import SPLIT_NAMES, Thresholds, load_config

@@ -10,19 +10,8 @@ from onnx import TensorProto, helper
 pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx")
 pytest.importorskip("polygraphy", reason="pip install 'saom_ros[tensorrt]'")
 
-from test_export import picture, write_checkpoint
-
 from saom_ros.bundle import DEFAULT_BUNDLE
 from training.benchmarking.graphs import build_for_rtx, graph_rows
-from training.export import everything_mode, write_bundle
-
-
-@pytest.fixture(scope="module")
-def sam_small(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sam_small")
-    module, config = everything_mode(write_checkpoint(folder, "sam_small", grid=[12, 16]), max_prompts=70)
-    write_bundle(module, config, folder / "bundle", picture(), "# toy\n", half=True)
-    return folder / "bundle"
 
 
 def test_the_shipped_graph_is_built(tmp_path):
@@ -32,17 +21,17 @@ def test_the_shipped_graph_is_built(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.fp16.onnx"])
-def test_graphs_of_separate_decoding_are_built(sam_small, tmp_path, name):
-    done = build_for_rtx(sam_small / name, tmp_path / "engine")
+def test_graphs_of_separate_decoding_are_built(toy_bundle, tmp_path, name):
+    done = build_for_rtx(toy_bundle / name, tmp_path / "engine")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "engine").stat().st_size > 100_000
 
 
-def test_the_benchmark_tells_operators_and_engine_or_why_there_is_none(sam_small, tmp_path):
-    found = {row.name: row.value for row in graph_rows("toy", sam_small / "model.onnx", tmp_path)}
+def test_the_benchmark_tells_operators_and_engine_or_why_there_is_none(toy_bundle, tmp_path):
+    found = {row.name: row.value for row in graph_rows("toy", toy_bundle / "model.onnx", tmp_path)}
     assert "Conv " in found["toy: operators"]
     assert found["toy: engine"] >= 1
-    model = onnx.load(sam_small / "model.onnx")
+    model = onnx.load(toy_bundle / "model.onnx")
     add_node(model, helper.make_node("NoSuchOperator", ["scores_before"], ["scores"]))
     onnx.save(model, tmp_path / "model.onnx")
     found = {row.name: row.value for row in graph_rows("toy", tmp_path / "model.onnx", tmp_path)}
@@ -57,10 +46,10 @@ def add_node(model, node):
 
 
 @pytest.mark.parametrize("harm", ["truncated", "unknown operator", "mixed types", "uint8 read by more than a cast"])
-def test_a_graph_that_is_wrong_is_refused(sam_small, tmp_path, harm):
-    model, graph = onnx.load(sam_small / "model.onnx"), tmp_path / "model.onnx"
+def test_a_graph_that_is_wrong_is_refused(toy_bundle, tmp_path, harm):
+    model, graph = onnx.load(toy_bundle / "model.onnx"), tmp_path / "model.onnx"
     if harm == "truncated":
-        graph.write_bytes((sam_small / "model.onnx").read_bytes()[:-1000])
+        graph.write_bytes((toy_bundle / "model.onnx").read_bytes()[:-1000])
     elif harm == "unknown operator":
         add_node(model, helper.make_node("NoSuchOperator", ["scores_before"], ["scores"]))
         onnx.save(model, graph)
