@@ -22,6 +22,7 @@ from saom_ros.errors import ImageError, SaomError
 from saom_ros.nodes import diagnostics, registration
 from saom_ros.nodes.depth_images import check_depth
 from saom_ros.nodes.frames import FrameStatistics, RateLimit
+from saom_ros.nodes.notes import Notes
 from saom_ros.nodes.pairing import Pair, Pairing
 from saom_ros.nodes.parameters import COMPRESSED, ON_DEMAND, SegmentParameters
 from saom_ros.nodes.pipeline import (
@@ -89,7 +90,9 @@ class Camera:
         self.triggers = Triggers()
         self._node, self._settings, self._submit = node, settings, submit
         self._prefix = f"{name}/" if name else ""
-        self._topics = Topics(node, self._note)
+        self._input_notes = Notes(node.get_logger().warning)
+        self._subscriber_notes = Notes(node.get_logger().warning)
+        self._topics = Topics(node, self._subscriber_notes, self._input_notes)
         self._transforms = PointTransforms(node)
         self._pairing: Pairing[Scene, Image] = Pairing(settings().sync_tolerance)
         self._subscriptions: list[Any] = []
@@ -98,7 +101,6 @@ class Camera:
         self._frame_id = ""
         self._asked_point: tuple[PointStamped, float] | None = None
         self._number = 0
-        self._notes: dict[str, str] = {}
         self._stamps = StampWatch()
         self._start_counting()
         types: dict[str, Any] = {MASK: Image, TARGET_MASK: Image, OVERLAY: Image, POINTS: PointCloud2}
@@ -132,6 +134,7 @@ class Camera:
         # Another camera, or this one elsewhere, may be there when the node is activated again.
         self._asked_point, self._info, self._frame_id = None, None, ""
         self._stamps = StampWatch()
+        self._input_notes.clear()
         self.triggers.refuse("the node was deactivated")
 
     def destroy(self) -> None:
@@ -198,7 +201,7 @@ class Camera:
             problem_age=now - self._problem_time,
             target=str(self.pipeline.target.state),
             ids_reset=self.pipeline.ids_reset,
-            notes=(*of_node.notes, *self._notes.values()),
+            notes=(*of_node.notes, *self._subscriber_notes.lines, *self._input_notes.lines),
         )
 
     # What comes in
@@ -247,7 +250,7 @@ class Camera:
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._info = message
         if note := registration.distortion_note(message):
-            self._note("distortion", note)
+            self._input_notes.add("distortion", note)
 
     def _on_depth(self, message: Image) -> None:
         try:
@@ -305,12 +308,6 @@ class Camera:
 
     # What is said
 
-    def _note(self, subject: str, line: str) -> None:
-        """Say something about a subject once, in the log and from then on in the diagnostics."""
-        if subject not in self._notes:
-            self._notes[subject] = line
-            self._node.get_logger().warning(line)
-
     def _reject(self, problem: str) -> None:
         self._counts.count("rejected")
         self._complain(problem)
@@ -323,7 +320,7 @@ class Camera:
         """Say once what is odd about the stamps."""
         oddities = self._stamps.oddities(stamp_of(header), self._now(), self.topic)
         for subject, line in oddities.items():
-            self._note(subject, line)
+            self._input_notes.add(subject, line)
         if WENT_BACK in oddities:
             self._transforms.clear()
 

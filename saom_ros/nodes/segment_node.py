@@ -24,9 +24,11 @@ from std_srvs.srv import Trigger
 from saom_ros.errors import SaomError
 from saom_ros.nodes import compat, detections, diagnostics, engine_swap, parameters
 from saom_ros.nodes.camera import Camera, Job
+from saom_ros.nodes.notes import Notes
 from saom_ros.nodes.parameters import NEVER, WAIT
 from saom_ros.nodes.pipeline import Result, problem_of
 from saom_ros.nodes.process import run_node
+from saom_ros.nodes.topics import Topics
 from saom_ros.nodes.triggers import Answer
 from saom_ros.nodes.worker import Worker
 from saom_ros.runtimes import AUTO, TENSORRT
@@ -62,9 +64,9 @@ class SegmentNode(LifecycleNode):
         self._label_info: Any = None
         self._vision = detections.vision_messages()
         self._failure = ""
-        self._remarks = parameters.unknown_names(parameters.SegmentParameters, list(overrides))
-        for line in self._remarks:
-            self.get_logger().warning(line)
+        self._notes = Notes(self.get_logger().warning)
+        for line in parameters.unknown_names(parameters.SegmentParameters, list(overrides)):
+            self._notes.add(line, line)
         if self._vision is None:
             self.get_logger().info("vision_msgs is not installed: ~/detections and ~/label_info are not published")
 
@@ -86,7 +88,8 @@ class SegmentNode(LifecycleNode):
                 self._cameras[name] = Camera(self, name, lambda: self._settings, self._submit, self._vision)
                 self._offer_trigger(name)
             if self._vision is not None:
-                self._label_info = self.create_lifecycle_publisher(self._vision.LabelInfo, "~/label_info", LATCHED)
+                topics = Topics(self, self._notes, self._notes)
+                self._label_info = topics.publisher(self._vision.LabelInfo, "~/label_info", LATCHED)
         except Exception as error:
             self.on_cleanup(state)
             self._failure = f"cannot configure: {problem_of(error)}"
@@ -243,7 +246,7 @@ class SegmentNode(LifecycleNode):
             runtime_note=segmenter.runtime.note if segmenter else "",
             engine=self._engine.status if self._engine else "",
             failure=self._failure,
-            notes=tuple(self._remarks),
+            notes=self._notes.lines,
         )
         return {name: camera.health(of_node) for name, camera in self._cameras.items()} or {"": of_node}
 

@@ -10,6 +10,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from saom_ros.nodes import compat
+from saom_ros.nodes.notes import Notes
 
 
 def newest(depth: int = 1) -> QoSProfile:
@@ -25,31 +26,33 @@ def results() -> QoSProfile:
 class Topics:
     """Creates a node's publishers and subscriptions."""
 
-    def __init__(self, node: LifecycleNode, note: Callable[[str, str], None]) -> None:
-        """`note(who, line)` is told of another side whose QoS does not fit."""
-        self._node, self._note = node, note
+    def __init__(self, node: LifecycleNode, subscriber_notes: Notes, publisher_notes: Notes) -> None:
+        """The notes are told of subscribers of our topics and of publishers of our inputs whose QoS does not fit."""
+        self._node, self._subscriber_notes, self._publisher_notes = node, subscriber_notes, publisher_notes
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         """A lifecycle publisher."""
-        events = compat.PublisherEventCallbacks(incompatible_qos=self._teller(f"a subscriber of {topic}"))
+        tell = _teller(self._subscriber_notes, f"a subscriber of {topic}")
         return self._node.create_lifecycle_publisher(
             kind,
             topic,
             qos,
-            event_callbacks=events,
+            event_callbacks=compat.PublisherEventCallbacks(incompatible_qos=tell),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
     def subscription(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> Any:
         """A subscription; its messages come to the executor's thread."""
-        events = compat.SubscriptionEventCallbacks(incompatible_qos=self._teller(f"the publisher of {topic}"))
+        tell = _teller(self._publisher_notes, f"the publisher of {topic}")
+        events = compat.SubscriptionEventCallbacks(incompatible_qos=tell)
         options = QoSOverridingOptions.with_default_policies()
         return self._node.create_subscription(
             kind, topic, callback, qos, event_callbacks=events, qos_overriding_options=options
         )
 
-    def _teller(self, who: str) -> Callable[[Any], None]:
-        def tell(event: Any) -> None:
-            self._note(who, f"{who} has an incompatible {compat.policy_name(event)} QoS and gets or gives nothing")
 
-        return tell
+def _teller(notes: Notes, who: str) -> Callable[[Any], None]:
+    def tell(event: Any) -> None:
+        notes.add(who, f"{who} has an incompatible {compat.policy_name(event)} QoS and gets or gives nothing")
+
+    return tell

@@ -203,6 +203,16 @@ def test_images_that_found_no_depth_are_counted(peer, node, clock):
     peer.spin_until(counted, "the count")
 
 
+def test_what_was_said_of_inputs_is_forgotten_with_them(peer, node, clock):
+    for stamp in (next(clock), 5):
+        peer.segment(node, blocks(stamp))
+    peer.diagnostics("segment_node", lambda _, __, v: "went backwards" in v["notes"])
+    for transition in ("deactivate", "activate"):
+        assert peer.change_state("segment_node", transition)
+    peer.wait_until_wanted("segment_node")
+    peer.diagnostics("segment_node", lambda _, __, v: v["notes"] == "none")
+
+
 def test_camera_info_from_before_a_deactivation_is_not_used_after_it(peer, node, clock):
     peer.collect("segment_node/points", kind=PointCloud2)
 
