@@ -86,9 +86,9 @@ coverage: $(VENV)/all egl
 test-robot: $(VENV)/robot-dev
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest tests/robot'
 
-# Of tests/robot, the files that speak to rclpy.
+# Of tests/robot, the files that need rclpy.
 test-node: $(VENV)/robot-dev
-	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest $$(grep -lwE "rclpy|peer" tests/robot/test_*.py)'
+	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest $$(grep -lE "importorskip.\"rclpy|\(peer, " tests/robot/test_*.py)'
 
 test-kilted:
 ifeq ($(ROS_SETUP),)
