@@ -79,7 +79,7 @@ demo: $(VENV)/robot
 test: $(VENV)/all egl
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest'
 
-# Twice as long.
+# A third longer.
 coverage: $(VENV)/all egl
 	@$(CLEAN) bash -c '$(IN_ROS) exec $(RUN) -m pytest --cov --cov-report=term'
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from saom_ros.segmenter import Segmenter
+from tests.training.tiny_sam import TINY_SAM
 from training.benchmarking import automatic_masks as benchmark
 from training.benchmarking.automatic_masks import (
     AMG,
@@ -26,13 +27,12 @@ from training.benchmarking.frames import labelled_frames
 from training.evaluation.automatic_masks import AutomaticMasks
 from training.experiment.systems import FullGrid
 
-SHAPE = {"encoder_channels": [16, 16, 16, 16], "image_size": 64, "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2}}
 SIDE = 3
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return random_checkpoint(tmp_path_factory.mktemp("random"), "sam_small", SHAPE, SIDE)
+    return random_checkpoint(tmp_path_factory.mktemp("random"), "sam_small", TINY_SAM, SIDE)
 
 
 @pytest.fixture

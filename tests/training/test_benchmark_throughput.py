@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.training.tiny_sam import TINY_SAM
 from training.benchmarking import throughput as benchmark
 from training.benchmarking.frames import labelled_frames, write_shard
 from training.benchmarking.throughput import CONFIGS, training_rows
@@ -19,11 +20,7 @@ from training.finetuning.module import WholeObjects
 
 TINY = {
     "small": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
-    "sam_small": {
-        "encoder_channels": [16, 16, 16, 16],
-        "image_size": 64,
-        "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2},
-    },
+    "sam_small": TINY_SAM,
 }
 
 

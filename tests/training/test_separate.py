@@ -9,6 +9,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling.common import LayerNorm2d as StockLayerNorm2d
 
 from saom_ros.errors import SaomError
+from tests.training.tiny_sam import TINY_SAM
 from training.sam import separate
 from training.sam.layer_norm import LayerNorm2d, replace_layer_norms
 from training.sam.model import Features
@@ -16,12 +17,7 @@ from training.sam.registry import build_model
 from training.sam.separate import quality_logits
 
 SHAPES = {
-    "sam_small": {
-        "encoder_channels": [16, 16, 16, 16],
-        "image_size": 64,
-        "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2},
-        "classes": 5,
-    },
+    "sam_small": {**TINY_SAM, "classes": 5},
     "vit_b": {"image_size": 64, "depth": 2},
     "mobile_sam": {"image_size": 64},
 }

@@ -9,17 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tests.training.tiny_sam import TINY_SAM
 from training.sam.checkpoint import describe
 from training.sam.registry import build_model
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"encoder_channels": [16, 16, 16, 16], "embedding_dim": 32, "pixel_dim": 16},
-    "sam_small": {
-        "encoder_channels": [16, 16, 16, 16],
-        "image_size": 96,
-        "decoder": {"dim": 32, "mlp_dim": 64, "heads": 2},
-        "classes": 3,
-    },
+    "sam_small": {**TINY_SAM, "image_size": 96, "classes": 3},
     "vit_b": {"image_size": 64, "depth": 1},
     "mobile_sam": {"image_size": 64},
 }
