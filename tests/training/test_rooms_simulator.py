@@ -15,6 +15,7 @@ from training.data.shards import encode_frame, read_shards
 from training.simulators.base import Frame
 from training.simulators.rooms import simulator as simulator_module
 from training.simulators.rooms.simulator import RoomSimulator
+from training.simulators.rooms.textures import PATTERNS
 
 WIDTH, HEIGHT = 128, 96
 
@@ -24,7 +25,7 @@ def small_bank() -> Iterator[None]:
     """The whole bank takes five seconds of painting; a room needs one layer of each kind only."""
     with pytest.MonkeyPatch.context() as patch:
         whole = simulator_module.texture_bank
-        patch.setattr(simulator_module, "texture_bank", lambda seed: whole(seed, patterns=18, labels=16))
+        patch.setattr(simulator_module, "texture_bank", lambda seed: whole(seed, patterns=len(PATTERNS), labels=16))
         yield
 
 

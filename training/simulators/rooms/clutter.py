@@ -12,10 +12,12 @@ from training.simulators.rooms.mesh import rotation
 from training.simulators.rooms.objects import ObjectModel, Surface
 from training.simulators.rooms.objects_catalogue import SMALL_OBJECTS, THEMES
 from training.simulators.rooms.objects_home import pillow
-from training.simulators.rooms.scene import SceneObject
+from training.simulators.rooms.scene import Part, SceneObject
 
 LIFT = 0.003
 """m between an object and its support before it settles."""
+MIN_HALF_WIDTH = 0.0105
+"""m; colliders of cutlery are no narrower."""
 EDGE_ALIGNED = {
     "Laptop",
     "Keyboard",
@@ -28,6 +30,18 @@ EDGE_ALIGNED = {
     "CuttingBoard",
 }
 """Objects that people align with the edge of a table."""
+CUTLERY = ("Knife", "Fork", "Spoon")
+SLENDER_SETS = (
+    CUTLERY,
+    CUTLERY,
+    CUTLERY,
+    ("Spatula", "Ladle", "Whisk", "Knife", "Spoon"),
+    ("Pen", "Pencil", "PaintBrush", "Ruler", "Screwdriver"),
+    ("Screwdriver", "Wrench", "Pliers", "Hammer"),
+    ("Toothbrush", "Toothpaste", "Pen", "Knife"),
+    ("Carrot", "Cucumber", "Banana", "Knife"),
+)
+"""Long things that are laid side by side."""
 SPINE_OUT = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
 """Stands a lying book (spine at -x) upright with its spine to the front, -y: its width, length and thickness become
 depth, height and the way along the row."""
@@ -119,6 +133,45 @@ class Clutter:
         kinds = [self.draw_name(theme) for _ in range(int(self.rng.integers(1, 6)))]
         for i in range(count):
             self.put(surface, self.build(kinds[i % len(kinds)]), gap=0.0005, tries=25, beside=0.6)
+
+    def side_by_side(self, surface: PlacedSurface, count: int) -> PlacedSurface | None:
+        """Long things laid out as for a meal, a job or a photograph: parallel, in a fan, or across each other.
+
+        Returns the part of the surface that they lie on, or None where nothing fitted.
+        """
+        rng, paint = self.rng, self.paint
+        models = self._slender(count)
+        row_yaw, spread = rng.uniform(0, 360), paint.pick((0.0, 2.0, 5.0, 25.0))
+        fan = paint.pick((0.0, 0.0, 0.0, 7.0, 13.0)) if spread < 10 else 0.0
+        gap = paint.pick((0.001, 0.006, 0.02, 0.05))
+        start = rng.uniform(-0.6, 0.6, 2) * (surface.half_x, surface.half_y)
+        along, laid = 0.0, len(surface.used)
+        for number, model in enumerate(models):
+            turned = 180.0 if paint.chance(0.08) else 0.0
+            turn = rotation("z", row_yaw + turned + fan * (number - count / 2) + rng.normal(0, spread))
+            low, high = model.bounds()
+            half_width = max((high[1] - low[1]) / 2, MIN_HALF_WIDTH)
+            along += half_width
+            x, y = start + rotation("z", row_yaw)[:2, :2] @ (rng.normal(0, 0.012), along)
+            along += half_width + gap * rng.uniform(0.3, 1.3)
+            if abs(x) > surface.half_x or abs(y) > surface.half_y or max(abs(low[1]), high[1]) > 0.12:
+                continue
+            # Where they may cross, each begins above the last and falls onto it.
+            lift = LIFT + (number * 0.012 if spread > 10 or fan else 0.0)
+            self._drop(surface, model, x, y, lift - low[2], turn)
+            surface.used.append((x, y, *_half_extents(model, turn), lift + high[2] - low[2]))
+        return _region(surface, surface.used[laid:])
+
+    def _slender(self, count: int) -> list[ObjectModel]:
+        """Long things that belong together; cutlery is often of one set."""
+        names = SLENDER_SETS[int(self.rng.integers(len(SLENDER_SETS)))]
+        kinds = [name for name in names if name not in self.exclude]
+        if self.paint.chance(0.3):
+            kinds = kinds[:1]
+        models = [self.build(self.paint.pick(kinds)) for _ in range(count)] if kinds else []
+        if models and set(kinds) <= set(CUTLERY) and self.paint.chance(0.75):
+            models = [_dressed_like(models[0], model) for model in models]
+        return models
 
     def heap(self, surface: PlacedSurface, theme: str, count: int, spread: float = 1.0) -> None:
         """Objects dropped on each other; `spread` is the part of the surface they fall on."""
@@ -332,6 +385,24 @@ def _heights(model: ObjectModel, turn: NDArray) -> tuple[float, float]:
 def _center(model: ObjectModel, turn: NDArray) -> NDArray:
     low, high = _turned(model, turn)
     return (low + high) / 2
+
+
+def _region(surface: PlacedSurface, used: list[tuple[float, float, float, float, float]]) -> PlacedSurface | None:
+    """The part of a surface that entries of its `used` cover; None for none."""
+    if not used:
+        return None
+    x, y, half_x, half_y, _ = np.array(used).T
+    first, last = np.array([x - half_x, y - half_y]).min(1), np.array([x + half_x, y + half_y]).max(1)
+    origin = surface.origin + surface.rotation @ np.array([*(first + last) / 2, 0.0])
+    half = (last - first) / 2
+    return PlacedSurface(origin, surface.rotation, float(half[0]), float(half[1]), surface.headroom)
+
+
+def _dressed_like(first: ObjectModel, model: ObjectModel) -> ObjectModel:
+    """The model with the materials of the first one's handle and end: they are of one set."""
+    last = len(first.parts) - 1
+    model.parts = [Part(part.mesh, first.parts[min(i, last)].material) for i, part in enumerate(model.parts)]
+    return model
 
 
 def _fits(model: ObjectModel, surface: PlacedSurface) -> bool:

@@ -69,12 +69,16 @@ def table(paint: Palette, category: str) -> ObjectModel:
         )
         model.surfaces.append(Surface(0, 0, w * 0.8, d * 0.75, z + 0.01, h * 0.55))
     lift = 0.0
-    if paint.chance(0.15):
-        runner, lift = paint.fabric(), 0.0024
-        model.add(box(w * 0.3, d + 0.003, 0.0012, 0.001), runner, (0, 0, h + 0.0012))
-        model.solid_box(w * 0.3, d + 0.003, 0.0012, (0, 0, h + 0.0012))
+    if paint.chance(0.3):
+        runner, lift = paint.fabric() if paint.chance(0.5) else paint.folded(), 0.0024
+        covers = paint.chance(0.6)
+        half, hangs = w + 0.003 if covers else w * 0.3, rng.uniform(0.03, 0.12)
+        model.add(box(half, d + 0.003, 0.0012, 0.001), runner, (0, 0, h + 0.0012))
+        model.solid_box(half, d + 0.003, 0.0012, (0, 0, h + 0.0012))
         for side in (-1, 1):
-            model.add(box(w * 0.3, 0.0015, 0.08, 0.001), runner, (0, side * (d + 0.003), h - 0.078))
+            model.add(box(half, 0.0015, hangs, 0.001), runner, (0, side * (d + 0.003), h + 0.002 - hangs))
+            if covers:
+                model.add(box(0.0015, d + 0.003, hangs, 0.001), runner, (side * half, 0, h + 0.002 - hangs))
     model.surfaces.append(Surface(0, 0, w * 0.93, d * 0.9, h + lift))
     return model
 

@@ -21,6 +21,8 @@ from training.simulators.rooms.structure import WALL_YAW, build_shell, wall_exte
 
 TABLETOP_SHARE = 0.45
 """Part of the scenes that are one table, shelf or box seen from near."""
+SIDE_BY_SIDE_SHARE = 0.35
+"""Part of the tables among them on which long things (cutlery, pens, tools) lie side by side."""
 ROOM_PIECES: dict[str, list[str]] = {
     "kitchen": ["CounterTop", "CounterTop", "Fridge", "Stove", "Dishwasher", "Shelf", "Cabinet", "WashingMachine"],
     "living": ["Sofa", "ArmChair", "TVStand", "Shelf", "Cabinet", "SideTable", "Ottoman", "Radiator"],
@@ -514,6 +516,8 @@ def _table_stage(room: _Room) -> list[Focus]:
     stage = PlacedSurface(
         surface.origin, surface.rotation, min(surface.half_x, rng.uniform(0.25, 0.7)), surface.half_y, surface.headroom
     )
+    if paint.chance(SIDE_BY_SIDE_SHARE):
+        return _side_by_side_stage(room, stage)
     _put_large(room, stage)
     amount = int(rng.integers(14, 60))
     fill: Callable[[PlacedSurface, str, int], None] = paint.pick(
@@ -526,6 +530,18 @@ def _table_stage(room: _Room) -> list[Focus]:
     if paint.chance(0.4):
         clutter.spread(stage, paint.pick(usual), 12)
     return [_focus(stage)]
+
+
+def _side_by_side_stage(room: _Room, stage: PlacedSurface) -> list[Focus]:
+    """One to three rows of long things on a table that is empty but for a few others."""
+    rng, clutter = room.rng, room.clutter
+    focus = []
+    for _ in range(int(rng.integers(1, 4))):
+        row = clutter.side_by_side(stage, int(rng.integers(2, 9)))
+        if row is not None:
+            focus.append(_focus(row, top_only=room.paint.chance(0.6)))
+    clutter.spread(stage, room.paint.pick(["dining", "cooking", "desk", "workshop"]), int(rng.integers(4, 14)))
+    return focus or [_focus(stage)]
 
 
 def _shelf_stage(room: _Room) -> list[Focus]:

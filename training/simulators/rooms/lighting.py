@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from training.simulators.rooms.structure import WALL_YAW, wall_extent
 MAX_LIGHTS = 4
 """The shadow atlas has two by two places."""
 _TABLE_LAMP_LIMIT = 3
+_SPOT_SHARE, _FOCUS_SPOT_SHARE = 0.2, 0.4
+"""How often a spot shines at one thing of a room, and at the place that a crowded scene is about."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Ambient:
     """`(3,)` towards the window, which shows in reflections."""
     glow: float
 
+    def times(self, factor: float) -> Ambient:
+        """The same light, `factor` times as strong."""
+        above, below, around = (factor * light for light in (self.above, self.below, self.around))
+        return replace(self, above=above, below=below, around=around, glow=factor * self.glow)
+
 
 @dataclass(frozen=True)
 class Lighting:
@@ -72,7 +79,13 @@ def light_scene(scene: Scene, rng: np.random.Generator) -> Lighting:
                     softness=2.0,
                 )
             )
-    return Lighting(tuple(lights[:MAX_LIGHTS]), _ambient(scene, rng))
+    ambient = _ambient(scene, rng)
+    if rng.random() < (_FOCUS_SPOT_SHARE if scene.focus else _SPOT_SHARE):
+        dimmed = float(rng.uniform(0.2, 1.0))
+        lights = [replace(light, color=light.color * dimmed) for light in lights[: MAX_LIGHTS - 1]]
+        lights.append(_spot(scene, rng))
+        ambient = ambient.times(dimmed)
+    return Lighting(tuple(lights[:MAX_LIGHTS]), ambient)
 
 
 def _at_ceiling(scene: Scene, position: NDArray[np.float64]) -> bool:
@@ -106,6 +119,23 @@ def _sun(scene: Scene, rng: np.random.Generator) -> Light:
     inwards /= np.linalg.norm(inwards)
     color = np.array([1, rng.uniform(0.8, 0.97), rng.uniform(0.6, 0.9)]) * rng.uniform(2, 9)
     return Light(centre - inwards * 6, inwards, color, True, 4.2, float(rng.uniform(0.5, 2)))
+
+
+def _spot(scene: Scene, rng: np.random.Generator) -> Light:
+    """A lamp near what it shines at: a round bright patch with an edge, and shadows as sharp as of a fork."""
+    if scene.focus:
+        target = np.array(scene.focus[int(rng.integers(len(scene.focus)))].center)
+    else:
+        low, high = scene.objects[int(rng.integers(len(scene.objects)))].bounds()
+        target = (low + high) / 2
+    distance, extent = rng.uniform(0.6, 1.8), rng.uniform(0.4, 1.3)
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(15, 85))
+    towards = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+    limits = np.asarray(scene.half_size) - 0.05
+    position = np.clip(target + distance * towards, (-limits[0], -limits[1], 0.1), limits)
+    way = target - position + rng.normal(0, 0.15, 3)
+    color = _warmth(rng) * rng.uniform(0.6, 4) * float(way @ way)  # what arrives does not depend on the distance
+    return Light(position, way / np.linalg.norm(way), color, False, float(extent), float(rng.uniform(0.7, 6)))
 
 
 def _ambient(scene: Scene, rng: np.random.Generator) -> Ambient:

@@ -170,8 +170,17 @@ class Palette:
 
     def fabric(self, color: ArrayLike | None = None, scale: float = 0.18) -> Material:
         """Woven, printed or plain cloth."""
+        if self.chance(0.25):
+            return self.folded(color)
         kinds = ("weave", "weave", "plaid", "carpet", "stripes", "dots", "damask", "plain", "noise", "checks")
         return self.pattern(kinds, self.rng.uniform(0.8, 1.0), bump=0.0006, color=color, scale=scale)
+
+    def folded(self, color: ArrayLike | None = None) -> Material:
+        """Cloth of nearly one colour in folds of some centimetres."""
+        first = self.color() if color is None else np.asarray(color, np.float64)
+        second = first * self.rng.uniform(0.85, 1.1)
+        rough, height = self.rng.uniform(0.8, 1.0), self.rng.uniform(0.002, 0.012)
+        return self.pattern(("folds",), rough, bump=height, color=first, color2=second, scale=0.35)
 
     def stone(self) -> Material:
         """Marble, granite, terrazzo or plain stone."""

@@ -222,6 +222,15 @@ def _weave(g: _Ground) -> _Layers:
     return _Layers(0.5 * thread + 0.3 * g.noise, 0.6 + 0.4 * thread, thread)
 
 
+def _folds(g: _Ground) -> _Layers:
+    """Cloth that does not lie flat: ridges between hollows, far larger than its thread."""
+    hollows = 1 - np.abs(2 * fractal_noise(g.rng, base=int(g.rng.integers(2, 6)), octaves=3, gain=0.4) - 1)
+    soft = cv2.GaussianBlur(np.tile(hollows, (3, 3)), (0, 0), g.rng.uniform(1.5, 4))
+    size = TEXTURE_SIZE
+    height = np.asarray(soft[size : 2 * size, size : 2 * size], np.float32)
+    return _Layers(g.noise, 0.85 + 0.15 * g.value, height)
+
+
 def _speckle(g: _Ground) -> _Layers:
     grains = fractal_noise(g.rng, base=64, octaves=2)
     return _Layers((grains > g.rng.uniform(0.6, 0.8)).astype(np.float32))
@@ -282,6 +291,7 @@ PATTERNS: dict[str, Callable[[_Ground], _Layers]] = {
     "plaid": _plaid,
     "dots": _dots,
     "weave": _weave,
+    "folds": _folds,
     "speckle": _speckle,
     "marble": _marble,
     "carpet": _carpet,

@@ -50,7 +50,7 @@ float lit(int i, vec3 facing) {
     vec4 clip = light_matrix[i] * vec4(start, 1.0);
     vec3 where = clip.xyz / clip.w * 0.5 + 0.5;
     vec2 edge = abs(where.xy - 0.5);
-    float off_centre = max(edge.x, edge.y);
+    float off_centre = sun ? max(edge.x, edge.y) : length(edge);
     float covered = 0.0;
     if (clip.w > 0.0 && where.z < 1.0)
         covered = sun ? step(off_centre, 0.498) : 1.0 - smoothstep(0.3, 0.495, off_centre);
