@@ -29,7 +29,7 @@ from training.simulators.rooms import simulator as rooms_simulator
 from training.simulators.rooms.camera import ViewSampler, look_at
 from training.simulators.rooms.sensor import develop, sample_sensor
 from training.simulators.rooms.simulator import RoomSimulator
-from training.simulators.rooms.textures import texture_bank
+from training.simulators.rooms.textures import PATTERNS, texture_bank
 
 pytest.importorskip("ai2thor", reason="the client library of AI2-THOR is an optional extra")
 
@@ -95,7 +95,9 @@ def room_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Level pictures of one of our own rooms, rendered once, with ids and types as AI2-THOR would give them."""
     thor_type = {ours: theirs for theirs, ours in class_table().items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rooms_simulator, "texture_bank", lambda seed: texture_bank(seed, patterns=18, labels=16))
+        patch.setattr(
+            rooms_simulator, "texture_bank", lambda seed: texture_bank(seed, patterns=len(PATTERNS), labels=16)
+        )
         simulator = RoomSimulator("train", 0, 4 * WIDTH, 4 * HEIGHT)
     room, _, rng = simulator._enter(0)
     sampler, taken = ViewSampler(room, rng), []

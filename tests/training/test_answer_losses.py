@@ -107,6 +107,23 @@ def test_truth_is_the_instance_background_or_nothing():
     assert found.classes.tolist() == [[2, -1, -1, -1]]
 
 
+def test_finer_labels_are_the_truth_where_a_batch_has_them():
+    fine = torch.zeros(1, 8, 8, dtype=torch.int32)
+    fine[:, 1:5, 2:7] = 5
+    found = truth_of(batch(fine_labels=fine), torch.tensor([[5]]))
+    assert torch.equal(found.masks[0, 0], (fine[0] == 5).float())
+    assert found.stride == 2
+    boxes = torch.tensor([[[4.0, 2.0, 14.0, 10.0]]])  # px
+    right = Answers(found.masks[:, :, None] * 40 - 20, torch.full((1, 1, 1), 20.0), boxes)
+    costs = answer_losses(right, found, LossWeights())
+    assert {name: round(costs[name].item(), 4) for name in ("mask", "dice", "box", "score")} == {
+        "mask": 0,
+        "dice": 0,
+        "box": 0,
+        "score": 0,
+    }
+
+
 def test_truth_is_the_part_where_one_was_drawn():
     parts = (LEFT * TOP * 31).int()[None]
     ids, part_ids = torch.tensor([[5, 5]]), torch.tensor([[31, 0]])

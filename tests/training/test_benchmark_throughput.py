@@ -32,7 +32,7 @@ def tiny(name):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return FrameStore(write_shard(tmp_path_factory.mktemp("shards"), 2), show_progress=False, with_parts=True)
+    return FrameStore(write_shard(tmp_path_factory.mktemp("shards"), 2), show_progress=False, maps=["parts"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -29,7 +29,7 @@ PARTS = Prompting(PromptSampling(objects=12, min_area=20), 16, (32, 32), ambiguo
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return FrameStore(write_part_shards(tmp_path_factory.mktemp("parts"), 12, 0), False, with_parts=True)
+    return FrameStore(write_part_shards(tmp_path_factory.mktemp("parts"), 12, 0), False, maps=["parts"])
 
 
 def batches(store, prompting, **options):
@@ -55,12 +55,30 @@ def test_classes_of_instances_come_with_the_batch(store):
         assert all((row[i] == known) == (i % 2 == 1) for i in ids.unique() if i > 0)
 
 
+def test_pasted_objects_bring_their_class_and_their_parts(store):
+    sampling = PromptSampling(objects=12, background=0, own_peaks=0, min_area=20)
+    prompting = Prompting(sampling, 16, (32, 32))
+
+    def drawn(paste):
+        stages = [Stage(64, 64, 400, 4)]
+        return TrainingBatches(store, stages, Augmentation(crop=(1, 1), paste=paste), prompting, 0).batch(0)
+
+    plain, pasted = drawn(0.0), drawn(1.0)
+    assert sum(len(row.unique()) for row in pasted.labels) > sum(len(row.unique()) for row in plain.labels)
+    known = pasted.classes.max()
+    for labels, parts, classes in zip(pasted.labels, pasted.parts, pasted.classes, strict=True):
+        visible = [int(i) for i in labels.unique() if i > 0]
+        assert {int(classes[i]) for i in visible} <= {-1, int(known)}
+        owners = [labels[(parts == part) & (labels > 0)].unique() for part in parts[labels > 0].unique()]
+        assert all(len(owner) == 1 for owner in owners)
+
+
 def test_an_object_between_mask_cells_keeps_one():
     instances = np.zeros((64, 64), np.uint16)
     instances[19:21, 8:40] = 5  # mask cells are read at rows 18 and 22
     box = Letterbox.fit(64, 64, 64, 64)
     assert not (mask_cells(instances, box) == 5).any()
-    targets = prompts_and_targets([instances], box, WHOLES, np.random.default_rng(0))
+    targets = prompts_and_targets({"instances": instances}, box, WHOLES, np.random.default_rng(0))
     assert (targets["labels"] == 5).sum() == 1
 
 
@@ -78,6 +96,22 @@ def test_the_grid_report_counts_objects_that_the_grid_misses(store):
     assert fine.objects == coarse.objects > 0
     assert fine.without_grid_point == 0 < coarse.without_grid_point <= coarse.objects
     assert "grid 2x2" in str(coarse)
+
+
+def test_finer_labels_show_the_same_objects_at_half_the_stride():
+    instances = np.zeros((64, 48), np.uint16)
+    instances[8:40, 12:36], instances[51, 8:40] = 3, 5
+    box = Letterbox.fit(64, 48, 64, 64)
+    prompting = Prompting(PromptSampling(min_area=8), 16, (32, 32), fine=True)
+    targets = prompts_and_targets(
+        {"instances": letterbox_labels(instances, box)}, box, prompting, np.random.default_rng(0)
+    )
+    fine = targets["fine_labels"]
+    assert fine.shape == (32, 32)
+    assert (fine[4:20, 6:18] == 3).all()
+    assert (fine == 3).sum() == 16 * 12
+    assert (fine == 5).sum() >= 1
+    assert (fine[:, 24:] == -1).all()
 
 
 def test_an_object_without_a_mask_cell_gets_one_but_never_anothers_only_one():

@@ -11,6 +11,7 @@ from saom_ros.bundle import DEFAULT_BUNDLE, load_config
 from saom_ros.errors import SaomError
 from saom_ros.runtimes import create
 from saom_ros.segmenter import Segmenter
+from tests.training.tiny_sam import write_part_shards
 from tests.training.toy_frames import toy_frame, write_toy_shards
 from training.__main__ import main
 from training.data.shards import ShardWriter
@@ -97,6 +98,39 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, data):
     expected, found = (load_checkpoint(folder / "last.ckpt")[0].state_dict() for folder in (unbroken, broken))
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_auxiliary_heads_learn_beside_the_model_and_are_left_behind(tmp_path):
+    data = write_part_shards(tmp_path / "train", 12, 0), write_part_shards(tmp_path / "val", 2, 1)
+    looks = {"paste": 1.0, "shade": 1.0}
+    run = write_run(tmp_path, data, loss={"edges": 1.0, "semantics": 1.0}, augmentation=looks, target_stride=2)
+    for _ in range(2):  # the second time it goes on from the end
+        assert main(["finetune", "--config", str(run), "--out", str(tmp_path / "out")]) == 0
+    content = torch.load(tmp_path / "out" / "last.ckpt", weights_only=True)["state_dict"]
+    assert any(name.startswith("auxiliary.edges.") for name in content)
+    model, _ = load_checkpoint(tmp_path / "out" / "last.ckpt")
+    assert not any("auxiliary" in name for name in model.state_dict())
+
+
+def test_auxiliary_tasks_teach_the_features_that_masks_are_read_from(tmp_path):
+    folder = write_part_shards(tmp_path / "train", 4, 0, depth=900)
+    config = load_run(write_run(tmp_path, (folder, folder), loss={"edges": 1.0, "depth": 1.0, "semantics": 1.0}))
+    assert config.needed_maps() == ("parts", "depth")
+    module = WholeObjects(config, 1, {})
+    store = FrameStore(folder, False, maps=config.needed_maps())
+    batch = TrainingBatches(store, config.stages[:1], config.augmentation, config.prompting(8), 0).batch(0)
+    for name, taught in {"edges": "pixel_decoder", "depth": "pixel_decoder", "semantics": "neck"}.items():
+        module.zero_grad()
+        loss = module._losses(module.model.encode(batch.images.float()), batch)[name]
+        assert 0.1 < loss.item() < 10
+        loss.backward()
+        assert any(p.grad is not None and p.grad.any() for p in getattr(module.model, taught).parameters())
+
+
+def test_frames_without_parts_are_refused_where_edges_are_learned(tmp_path, data, capsys):
+    run = write_run(tmp_path, data, loss={"edges": 1.0})
+    assert main(["finetune", "--config", str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "has no parts.png" in capsys.readouterr().err
 
 
 def test_training_lowers_the_loss(data):

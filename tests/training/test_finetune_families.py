@@ -94,7 +94,7 @@ def test_a_base_model_learns_its_mask_alone_and_its_three_ambiguous_ones(base, d
     config = replace(load_config(base.parent.parent / "run.yaml"), loss=LossWeights(score=0, objectness=0))
     module = WholeObjects(config, 1, {})
     module.log = module.log_dict = lambda *args, **kwargs: None
-    store = FrameStore(Path(data["data"]), show_progress=False, with_parts=True)
+    store = FrameStore(Path(data["data"]), show_progress=False, maps=["parts"])
     batch = TrainingBatches(store, config.stages, config.augmentation, config.prompting(8), 0).batch(0)
     module.training_step(batch, 0).backward()
     learned = module.model.sam.mask_decoder.mask_tokens.weight.grad.abs().amax(1) > 1e-9

@@ -32,7 +32,8 @@ def write_shard(folder: Path, count: int, seed: int = 0) -> Path:
             rgb, instances, parts = _ellipses(np.random.default_rng([seed, number]))
             objects = [{"id": int(i), "class": "Unknown"} for i in np.unique(instances) if i]
             meta = {"schema": FRAME_SCHEMA, "objects": objects, "simulator": "ellipses", "seed": seed, "split": "train"}
-            writer.add(f"{number:06d}", Frame(rgb, instances, parts, None, meta))
+            depth = np.where(instances > 0, 800, 1000).astype(np.uint16)  # mm
+            writer.add(f"{number:06d}", Frame(rgb, instances, parts, depth, meta))
     return folder
 
 

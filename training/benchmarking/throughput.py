@@ -38,9 +38,10 @@ def rows(quick: bool, data: Path | None = None) -> list[Row]:
     peak = matmul_flops(device)
     found = [Row(AREA, f"peak, matrix product in fp32 on {device.type}", round(peak / 1e9, 1), "GFLOP/s")]
     with tempfile.TemporaryDirectory() as folder:
-        store = FrameStore(data or write_shard(Path(folder), _FRAMES), show_progress=False, with_parts=True)
+        frames = data or write_shard(Path(folder), _FRAMES)
         for name in CONFIGS:
             config = load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")
+            store = FrameStore(frames, show_progress=False, maps=config.needed_maps())
             found += training_rows(config, store, QUICK_STEPS if quick else STEPS, peak, device)
     return found
 

@@ -112,15 +112,16 @@ ARCHITECTURE = Experiment(
     "The small model's architecture at equal compute",
     "Every arm has spent the FLOPs of the base, forward and backward, on as many images as they allow.",
     _by_name(
-        Arm("base", "the default model, 256 x 192 throughout", usual=True),
+        Arm("base", "the default model, 128 x 96 throughout", usual=True),
         Arm("resnet18", "ResNet-18 at its full width", usual=True),
         Arm("regnety_008", "RegNetY-800MF", usual=True),
         Arm("mobilenetv4", "MobileNetV4-Conv-M", usual=True),
         Arm("repvit", "RepViT-M0.9", usual=True),
         Arm("convnext", "ConvNeXt-Atto", usual=True),
-        Arm("size_128", "inputs of 128 x 96", usual=True),
-        Arm("size_384", "inputs of 384 x 288", usual=True),
-        Arm("growing", "128 x 96 for a third of the images, then 256 x 192", usual=True),
+        Arm("size_192", "inputs of 192 x 160", usual=True),
+        Arm("size_256", "inputs of 256 x 192", usual=True),
+        Arm("growing", "128 x 96 for half of the compute, then 256 x 192", usual=True),
+        Arm("batch_4", "twice as many steps on batches of 4", usual=True),
         Arm("grid_sparse", "a grid of one point per 16 px instead of 8 px", usual=True),
         Arm("decoder_narrow", "embedding of 96 and pixel features of 32 channels", usual=True),
         Arm("decoder_wide", "embedding of 192 and pixel features of 96 channels", usual=True),
@@ -128,11 +129,19 @@ ARCHITECTURE = Experiment(
         Arm("prompts_many", "twice as many points of each kind", usual=True),
         Arm("no_own_peaks", "no points of the model's own objectness map", usual=True),
         Arm("no_average", "the last weights instead of their moving average", usual=True),
+        Arm("no_crop", "whole frames instead of crops", usual=True),
+        Arm("plain_look", "no change of colour, no blur, noise or JPEG", usual=True),
+        Arm("paste", "objects of another frame pasted into half of the images", usual=True),
+        Arm("shade", "uneven light over half of the images", usual=True),
+        Arm("fine_targets", "masks compared at 2 px a cell instead of 4", usual=True),
+        Arm("depth", "an auxiliary map of relative depth", usual=True),
+        Arm("semantics", "an auxiliary map of classes", usual=True),
+        Arm("edges", "an auxiliary map of the edges of objects and of their parts", usual=True),
     ),
     rival="base",
     equal="compute",
 )
-"""What the small model is made of and how it is asked, one change at a time."""
+"""What the small model is made of, how it is asked and what it is shown, one change at a time."""
 
 EXPERIMENTS = {experiment.name: experiment for experiment in (CLAIM, ARCHITECTURE)}
 """All experiments by name."""

@@ -25,7 +25,7 @@ def run_flops(config: FinetuneConfig) -> float:
     module = WholeObjects(config, 1, {})
     prompting, total = config.prompting(module.model.objectness_stride), 0.0
     with tempfile.TemporaryDirectory() as folder:
-        store = FrameStore(write_shard(Path(folder), _FRAMES), show_progress=False, with_parts=True)
+        store = FrameStore(write_shard(Path(folder), _FRAMES), show_progress=False, maps=config.needed_maps())
         for stage in config.stages:
             small = replace(stage, batch_size=_FRAMES)
             batch = TrainingBatches(store, [small], config.augmentation, prompting, config.seed).batch(0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saom_ros.bundle import MASK_STRIDE
 from training.finetuning import losses
-from training.finetuning.batches import Batch
+from training.finetuning.batches import FINE_STRIDE, Batch
 from training.finetuning.config import LossWeights
 
 MASK_LOSSES = {"mask": losses.mask_bce, "dice": losses.dice, "focal": losses.mask_focal}
@@ -25,8 +25,8 @@ _OUTSIDE = -20.0
 class Answers:
     """What a model said to N points of each of B images.
 
-    masks: logits (B, N, A, h/4, w/4). scores: logits (B, N, A). boxes: (B, N, 4) xyxy input px or None. classes:
-    logits (B, N, K) or None.
+    masks: logits (B, N, A, h/4, w/4), or at the stride of finer labels. scores: logits (B, N, A). boxes: (B, N, 4) xyxy
+    input px or None. classes: logits (B, N, K) or None.
     """
 
     masks: Tensor
@@ -41,29 +41,36 @@ class Truth:
 
     masks: float 0/1 (B, N, h/4, w/4). asked: float 0/1 (B, N), 0 where a point only fills up or its target has no
     mask cell. inside: float 0/1 (B, 1, h/4, w/4), 0 in the padding. classes: int64 (B, N), -1 = unknown or background.
+    stride: input px per mask cell, 4 here, 2 with finer labels.
     """
 
     masks: Tensor
     asked: Tensor
     inside: Tensor
     classes: Tensor
+    stride: int = MASK_STRIDE
 
 
 def truth_of(batch: Batch, ids: Tensor, part_ids: Tensor | None = None) -> Truth:
     """The truth of a batch at points that ask for instances ``ids`` int64 (B, N), or for the parts ``part_ids`` where
-    these are not 0.
+    these are not 0. From finer labels where the batch has them.
     """
-    masks = batch.labels[:, None] == torch.where(ids > 0, ids, -2)[..., None, None]
+    labels, stride = (batch.labels, MASK_STRIDE) if batch.fine_labels is None else (batch.fine_labels, FINE_STRIDE)
+    masks = labels[:, None] == torch.where(ids > 0, ids, -2)[..., None, None]
     if part_ids is not None and batch.parts is not None:
         of_part = batch.parts[:, None] == part_ids[..., None, None]
         masks = torch.where((part_ids > 0)[..., None, None], of_part, masks)
-    if batch.classes.shape[1]:
-        known = batch.classes.gather(1, ids.clamp(0, batch.classes.shape[1] - 1))
-        classes = torch.where((ids > 0) & (ids < batch.classes.shape[1]), known, -1)
-    else:
-        classes = torch.full_like(ids, -1)
+    classes = classes_of(ids, batch.classes)
     asked = (ids == 0) | masks.flatten(2).any(2)
-    return Truth(masks.float(), asked.float(), (batch.labels >= 0).float()[:, None], classes)
+    return Truth(masks.float(), asked.float(), (labels >= 0).float()[:, None], classes, stride)
+
+
+def classes_of(ids: Tensor, table: Tensor) -> Tensor:
+    """Class ids int64 (B, N) of instance ids int64 (B, N) by a batch's table (B, ids); -1 = unknown, or no instance."""
+    length = table.shape[1]
+    if not length:
+        return torch.full_like(ids, -1)
+    return torch.where((ids > 0) & (ids < length), table.gather(1, ids.clamp(0, length - 1)), -1)
 
 
 def answer_losses(answers: Answers, truth: Truth, weights: LossWeights) -> dict[str, Tensor]:
@@ -80,7 +87,7 @@ def answer_losses(answers: Answers, truth: Truth, weights: LossWeights) -> dict[
     best = torch.stack([weight[name] * term.detach() for name, term in terms.items()]).sum(0).argmin(2, keepdim=True)
     found = {name: _over(term.gather(2, best)[..., 0], is_object, weights) for name, term in terms.items()}
     if weights.box and answers.boxes is not None:
-        found["box"] = _over(_box_loss(answers.boxes, truth.masks), is_object, weights)
+        found["box"] = _over(_box_loss(answers.boxes, truth.masks, truth.stride), is_object, weights)
     if weights.classes and answers.classes is not None:
         known = (truth.classes >= 0) & (truth.classes < answers.classes.shape[2])
         logits, classes = answers.classes.flatten(0, 1).float(), torch.where(known, truth.classes, -1).flatten()
@@ -100,8 +107,10 @@ def _over(loss: Tensor, counted: Tensor, weights: LossWeights) -> Tensor:
     return total / (counted.sum().clamp(min=1) if weights.over == "objects" else len(loss))
 
 
-def _box_loss(boxes: Tensor, masks: Tensor) -> Tensor:
-    """Generalised IoU loss (B, N) of boxes (B, N, 4) px and those of masks (B, N, h/4, w/4), in shares of the image."""
-    height, width = masks.shape[-2] * MASK_STRIDE, masks.shape[-1] * MASK_STRIDE
+def _box_loss(boxes: Tensor, masks: Tensor, stride: int) -> Tensor:
+    """Generalised IoU loss (B, N) of boxes (B, N, 4) px and those of masks (B, N, h/stride, w/stride), in shares of the
+    image.
+    """
+    height, width = masks.shape[-2] * stride, masks.shape[-1] * stride
     limits = torch.tensor([width, height, width, height], device=masks.device, dtype=boxes.dtype)
-    return losses.box_giou(boxes / limits, losses.boxes_of_masks(masks, MASK_STRIDE) / limits)
+    return losses.box_giou(boxes / limits, losses.boxes_of_masks(masks, stride) / limits)

@@ -22,6 +22,10 @@ class Augmentation:
     """Largest change of the aspect ratio, as natural logarithm."""
     letterbox: float = 0.2
     """Share of images with an aspect ratio other than the input's, which leaves padding as in real use."""
+    paste: float = 0.0
+    """Share of images that objects of another frame are pasted into (``pasting.py``)."""
+    shade: float = 0.0
+    """Share of images under uneven light: a slope, shadows with an edge, a bright patch."""
     gain: tuple[float, float] = (0.6, 1.4)
     """Brightness factor."""
     offset: float = 25.0
@@ -79,7 +83,10 @@ def augment_geometry(
 def augment_look(
     image: NDArray[np.uint8], augmentation: Augmentation, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Change exposure, colour, sharpness and compression of RGB uint8 (H, W, 3); geometry stays."""
+    """Change light, exposure, colour, sharpness and compression of RGB uint8 (H, W, 3); geometry stays."""
+    if random.random() < augmentation.shade:
+        light = uneven_light(image.shape[0], image.shape[1], random)
+        image = np.clip(image * light[..., None], 0, 255).astype(np.uint8)
     gain = random.uniform(*augmentation.gain) * (1 + random.uniform(-augmentation.colour, augmentation.colour, 3))
     gamma = np.exp(random.uniform(-augmentation.gamma, augmentation.gamma))
     offset = random.uniform(-augmentation.offset, augmentation.offset)
@@ -98,3 +105,31 @@ def augment_look(
         encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         image = np.ascontiguousarray(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
     return image
+
+
+def uneven_light(height: int, width: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Factors float32 (height, width) around 1: a slope of brightness, up to two shadows and perhaps a bright patch.
+
+    Their outlines have nothing to do with those of the objects.
+    """
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    angle = random.uniform(0, 2 * np.pi)
+    exponent = random.uniform(0, 0.5) * (np.cos(angle) * x + np.sin(angle) * y)
+    for _ in range(int(random.integers(0, 3))):
+        corners = random.uniform(-0.2, 1.2, (int(random.integers(3, 6)), 2)) * (width, height)
+        hull = cv2.convexHull(corners.astype(np.int32))
+        shadow = np.asarray(cv2.fillConvexPoly(np.zeros((height, width), np.float32), hull, 1.0), np.float32)
+        exponent += np.log(random.uniform(0.4, 0.85)) * _softened(shadow, random)
+    if random.random() < 0.4:
+        centre = int(random.uniform(0, width)), int(random.uniform(0, height))
+        axes = [int(random.uniform(0.1, 0.6) * side) for side in (width, height)]
+        patch = np.zeros((height, width), np.float32)
+        cv2.ellipse(patch, centre, axes, float(random.uniform(0, 180)), 0, 360, 1.0, -1)
+        exponent += np.log(random.uniform(1.2, 2.0)) * _softened(patch, random)
+    return np.exp(exponent).astype(np.float32)
+
+
+def _softened(shape: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """The shape with an edge between sharp and as wide as a tenth of the image."""
+    blur = shape.shape[1] * np.exp(random.uniform(np.log(0.002), np.log(0.1)))
+    return np.asarray(cv2.GaussianBlur(shape, (0, 0), blur), np.float32)

@@ -5,7 +5,7 @@ batch number, which makes a resumed run see exactly the batches that it would ha
 embeddings are cached, frames come whole and unchanged, as embeddings instead of images.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from saom_ros.letterbox import Letterbox, grid_points, letterbox_image, letterbo
 from training.assignment import Assignment, assign_grid_points, objectness_target
 from training.finetuning.augmentation import Augmentation, augment_geometry, augment_look
 from training.finetuning.embedding_cache import EmbeddingCache
-from training.finetuning.frame_store import UNKNOWN_CLASS_ID, FrameStore
+from training.finetuning.frame_store import EXTRA_MAPS, UNKNOWN_CLASS_ID, FrameStore
+from training.finetuning.pasting import paste_objects
 from training.finetuning.prompt_sampling import (
     NOT_ASKED,
     PromptSampling,
@@ -27,6 +28,9 @@ from training.finetuning.prompt_sampling import (
     sample_prompts,
 )
 from training.sam.model import grid_shape
+
+FINE_STRIDE = 2
+"""Input px per cell of finer labels, against which masks are compared after they are enlarged twice."""
 
 
 @dataclass
@@ -38,10 +42,11 @@ class Batch:
     -1 = not asked. grid: float32 (B, P, 2), the points of everything mode, row by row.
     objectness: float32 (B, h / s, w / s), target in 0..1.
     classes: int64 (B, ids), class id of each instance id, -1 = unknown.
+    fine_labels: int32 (B, h / 2, w / 2), as labels; None where losses compare masks as they are read, at stride 4.
     images: uint8 (B, 3, h, w) RGB, channels last in memory; None where features are given.
     embedding, pixels: float16, cached ``Features`` of a frozen encoder; None where images are given.
     parts: int32 (B, h / 4, w / 4), part ids, and part_ids: int64 (B, N), the part that is a point's target, 0 = the
-    whole object; None where only whole objects are targets.
+    whole object. depth: int32 (B, h / 4, w / 4) mm, 0 = unknown, -1 in the padding. Each None where no loss needs it.
     """
 
     labels: torch.Tensor
@@ -50,11 +55,13 @@ class Batch:
     grid: torch.Tensor
     objectness: torch.Tensor
     classes: torch.Tensor
+    fine_labels: torch.Tensor | None = None
     images: torch.Tensor | None = None
     embedding: torch.Tensor | None = None
     pixels: torch.Tensor | None = None
     parts: torch.Tensor | None = None
     part_ids: torch.Tensor | None = None
+    depth: torch.Tensor | None = None
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The tensors that are there, by name."""
@@ -97,6 +104,8 @@ class Prompting:
     """Whether parts are targets as well as whole objects."""
     decoding: Literal["joint", "separate"] = "joint"
     """How the model answers points, which decides the grid that is left out."""
+    fine: bool = False
+    """Whether batches bring labels at stride 2, too."""
 
     def grid_shape(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of everything mode's grid over an input of this size (px)."""
@@ -144,30 +153,44 @@ class TrainingBatches(torch.utils.data.IterableDataset):
     def _sample(self, stage: Stage, random: np.random.Generator) -> dict[str, NDArray]:
         for _ in range(8):  # crops without any object teach little: draw again, but never for ever
             index = int(random.integers(len(self.store)))
-            rgb, _ = self.store[index]
-            image, maps, box = augment_geometry(
-                rgb, self._maps(index), stage.height, stage.width, self.augmentation, random
+            rgb, maps, classes = self.store[index][0], self.store.maps(index), self.store.classes(index)
+            if random.random() < self.augmentation.paste:
+                rgb, maps, classes = self._pasted_into(rgb, maps, classes, random)
+            image, boxed, box = augment_geometry(
+                rgb, list(maps.values()), stage.height, stage.width, self.augmentation, random
             )
-            if (maps[0] > 0).mean() > 0.01:
+            if (boxed[0] > 0).mean() > 0.01:
                 break
         content = image[: box.content_height, : box.content_width]  # the padding looks the same always, as in use
         content[:] = augment_look(np.ascontiguousarray(content), self.augmentation, random)
-        targets = prompts_and_targets(maps, box, self.prompting, random)
-        return {"images": image, "classes": self.store.classes(index), **targets}
+        targets = prompts_and_targets(dict(zip(maps, boxed, strict=True)), box, self.prompting, random)
+        return {"images": image, "classes": classes, **targets}
+
+    def _pasted_into(
+        self,
+        rgb: NDArray[np.uint8],
+        maps: Mapping[str, NDArray[np.uint16]],
+        classes: NDArray[np.int64],
+        random: np.random.Generator,
+    ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.uint16]], NDArray[np.int64]]:
+        """A frame with objects of another one, and the class ids of all."""
+        donor = int(random.integers(len(self.store)))
+        rgb, mixed, donated = paste_objects(rgb, maps, self.store[donor][0], self.store.maps(donor), random)
+        of_donor = self.store.classes(donor)
+        table = np.full(max([len(classes), *(pasted + 1 for pasted in donated)]), UNKNOWN_CLASS_ID, np.int64)
+        table[: len(classes)] = classes
+        for pasted, original in donated.items():
+            table[pasted] = of_donor[original] if original < len(of_donor) else UNKNOWN_CLASS_ID
+        return rgb, mixed, table
 
     def _embedded_sample(self, stage: Stage, random: np.random.Generator) -> dict[str, NDArray]:
         assert self.embeddings
         index = int(random.integers(len(self.store)))
         height, width = self.store[index][1].shape
         box = Letterbox.fit(height, width, stage.height, stage.width)
-        maps = [letterbox_labels(labels, box) for labels in self._maps(index)]
+        maps = {name: letterbox_labels(labels, box) for name, labels in self.store.maps(index).items()}
         targets = prompts_and_targets(maps, box, self.prompting, random)
         return {**self.embeddings[index], "classes": self.store.classes(index), **targets}
-
-    def _maps(self, index: int) -> list[NDArray[np.integer]]:
-        """The label maps that targets are made of: instances, and parts where these are targets."""
-        instances = self.store[index][1]
-        return [instances, self.store.parts(index)] if self.prompting.ambiguous else [instances]
 
 
 def collate(samples: Sequence[dict[str, NDArray]]) -> Batch:
@@ -190,18 +213,20 @@ def collate(samples: Sequence[dict[str, NDArray]]) -> Batch:
 
 
 def prompts_and_targets(
-    maps: Sequence[NDArray[np.integer]], box: Letterbox, prompting: Prompting, random: np.random.Generator
+    maps: Mapping[str, NDArray[np.integer]], box: Letterbox, prompting: Prompting, random: np.random.Generator
 ) -> dict[str, NDArray]:
-    """Labels, points, their ids, the grid and the objectness target (see ``Batch``) of one letterboxed instance map,
-    followed by its part map where parts are targets.
+    """Labels, points, their ids, the grid and the objectness target (see ``Batch``) of the letterboxed instance map
+    ``instances``; and what the other maps that are there (``parts``, ``depth``) show at the mask cells.
     """
-    labels, grid, sampling = maps[0], prompting.grid_of(box), prompting.sampling
+    labels, grid, sampling = maps["instances"], prompting.grid_of(box), prompting.sampling
     assignment = assign_grid_points(labels, grid, sampling.min_area)
     targets: dict[str, Any] = {"labels": keep_small(mask_cells(labels, box), assignment), "grid": grid}
     targets["objectness"] = objectness_target(assignment, labels, prompting.stride)
+    if prompting.fine:
+        targets["fine_labels"] = keep_small(mask_cells(labels, box, FINE_STRIDE), assignment, FINE_STRIDE)
+    targets |= {name: mask_cells(maps[name], box) for name in EXTRA_MAPS if name in maps}
     if prompting.ambiguous:
-        targets["parts"] = mask_cells(maps[1], box)
-        sampled = sample_ambiguous(labels, maps[1], sampling, random)
+        sampled = sample_ambiguous(labels, maps["parts"], sampling, random)
         targets["points"], targets["point_ids"], targets["part_ids"] = sampled
     else:
         if sampling.assignment != "nearest" or not sampling.inside:
@@ -230,20 +255,22 @@ def assigned_batch(
     return collate([sample])
 
 
-def mask_cells(labels: NDArray, box: Letterbox) -> NDArray[np.int32]:
-    """Ids at the mask cells' centres, int32 (h / 4, w / 4), of a letterboxed label map (h, w); -1 in the padding."""
-    cells = labels[MASK_STRIDE // 2 :: MASK_STRIDE, MASK_STRIDE // 2 :: MASK_STRIDE].astype(np.int32)
-    cells[-(-box.content_height // MASK_STRIDE) :] = -1
-    cells[:, -(-box.content_width // MASK_STRIDE) :] = -1
+def mask_cells(labels: NDArray, box: Letterbox, stride: int = MASK_STRIDE) -> NDArray[np.int32]:
+    """Ids at the mask cells' centres, int32 (h / stride, w / stride), of a letterboxed label map (h, w); -1 in the
+    padding.
+    """
+    cells = labels[stride // 2 :: stride, stride // 2 :: stride].astype(np.int32)
+    cells[-(-box.content_height // stride) :] = -1
+    cells[:, -(-box.content_width // stride) :] = -1
     return cells
 
 
-def keep_small(cells: NDArray[np.int32], assignment: Assignment) -> NDArray[np.int32]:
+def keep_small(cells: NDArray[np.int32], assignment: Assignment, stride: int = MASK_STRIDE) -> NDArray[np.int32]:
     """Give each object that has no mask cell in ``cells`` the one that holds its assigned point, in place; but never
     the only cell of another.
     """
     for row in np.flatnonzero(~np.isin(assignment.ids, cells)):
-        x, y = (assignment.points[row] / MASK_STRIDE).astype(int)
+        x, y = (assignment.points[row] / stride).astype(int)
         if cells[y, x] <= 0 or (cells == cells[y, x]).sum() > 1:
             cells[y, x] = assignment.ids[row]
     return cells

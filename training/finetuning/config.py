@@ -8,16 +8,21 @@ from typing import Any, Literal
 import dacite
 import yaml
 
+from saom_ros.bundle import MASK_STRIDE
 from saom_ros.errors import SaomError
 from training.classes import class_names
 from training.finetuning.augmentation import Augmentation
-from training.finetuning.batches import Prompting, Stage
+from training.finetuning.batches import FINE_STRIDE, Prompting, Stage
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import model_class, read_shape
 from training.settings_files import read_settings
 
 MACHINE_FIELDS = ("precision", "loader_workers", "checkpoint_seconds", "compile")
 """Fields of ``FinetuneConfig`` that say how a machine trains, not what: a run may go on with others."""
+
+
+AUXILIARY = ("edges", "depth", "semantics")
+"""Losses of auxiliary maps, which only training has."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,12 @@ class LossWeights:
     """Squared error of the score against the mask's true IoU, mean over all points; 0 is the truth on background."""
     objectness: float = 0.5
     """Focal loss of the objectness map, per object."""
+    edges: float = 0.0
+    """Cross-entropy of an auxiliary map that tells edges of objects from edges of their parts (``auxiliary.py``)."""
+    depth: float = 0.0
+    """Error of an auxiliary map of relative depth."""
+    semantics: float = 0.0
+    """Cross-entropy of an auxiliary map of classes."""
     over: Literal["objects", "images"] = "objects"
     """Losses of masks, boxes and classes are means over objects, or sums over an image's objects as published."""
 
@@ -64,6 +75,9 @@ class FinetuneConfig:
     target: Literal["whole_objects", "ambiguous"] = "whole_objects"
     """What a point asks for: its whole object, or as SAM is trained, a part or the whole under it, best of three masks
     (then no background and no own peaks are asked)."""
+    target_stride: Literal[2, 4] = 4
+    """Input px per cell of the masks that losses compare: 4, as masks are read, or 2: enlarged twice bilinearly, as
+    they are painted, so that they learn where between two cells an outline runs."""
     train_encoder: bool = True
     """Whether the image encoder learns; false: only what decodes its embeddings."""
     cache_embeddings: bool = False
@@ -109,7 +123,13 @@ class FinetuneConfig:
     def prompting(self, stride: int) -> Prompting:
         """How frames become prompts and targets for a model of this objectness stride (px)."""
         decoding = model_class(self.family).decoding
-        return Prompting(self.prompts, stride, self.grid, self.target == "ambiguous", decoding)
+        ambiguous, fine = self.target == "ambiguous", self.target_stride == FINE_STRIDE
+        return Prompting(self.prompts, stride, self.grid, ambiguous, decoding, fine)
+
+    def needed_maps(self) -> tuple[str, ...]:
+        """Which maps frames must have besides instances: parts, depth."""
+        needed = {"parts": self.target == "ambiguous" or self.loss.edges > 0, "depth": self.loss.depth > 0}
+        return tuple(name for name, wanted in needed.items() if wanted)
 
     def learned(self) -> dict[str, Any]:
         """What decides the weights, as plain values: all but MACHINE_FIELDS."""
@@ -165,6 +185,15 @@ def _check(config: FinetuneConfig) -> None:
         raise SaomError(f"grid is {list(config.grid)}; rows and columns must be in 1..256")
     if config.target == "ambiguous" and config.family == "small":
         raise SaomError("target ambiguous: family small answers with one mask; use sam_small or an official SAM")
+    if config.target == "ambiguous" and config.target_stride != MASK_STRIDE:
+        raise SaomError(f"target_stride is {config.target_stride}; with target ambiguous it must be {MASK_STRIDE}")
+    for name in AUXILIARY:
+        weight = getattr(config.loss, name)
+        if weight and (config.family != "small" or config.cache_embeddings):
+            raise SaomError(
+                f"loss.{name} is {weight}; only family small has the features that it is read from, and only where "
+                "images are not cached as embeddings"
+            )
     _check_classes(config)
     _check_cache(config)
 

@@ -6,7 +6,7 @@ so several processes may open the same folder at the same time.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from training.classes import UNKNOWN_CLASS, class_names
 from training.data.shards import list_shards, read_members, read_shard
 
 _STORE_FORMAT = 1
+EXTRA_MAPS = {"parts": "'target: whole_objects' and 'loss: {edges: 0}'", "depth": "'loss: {depth: 0}'"}
+"""Maps that a store keeps where it is asked to, and what does without them."""
 UNKNOWN_CLASS_ID = -1
 """Class id of objects whose class is not in ``classes.yaml``."""
 
@@ -30,10 +32,10 @@ class FrameStore:
     only.
     """
 
-    def __init__(self, folder: Path, show_progress: bool = True, with_parts: bool = False) -> None:
+    def __init__(self, folder: Path, show_progress: bool = True, maps: Sequence[str] = ()) -> None:
         """Open the cache beside the shards (``folder/cache``), decoding the shards that it does not hold yet.
 
-        ``with_parts``: keep part maps too; SaomError names the first frame that has none.
+        ``maps``: those of ``EXTRA_MAPS`` to keep too; SaomError names the first frame that has none.
         """
         self.folder = folder
         cache = folder / "cache"
@@ -43,7 +45,7 @@ class FrameStore:
         for shard in tqdm(shards, desc="decode", unit="shard", disable=not show_progress):
             stat = shard.stat()
             stem = cache / f"{shard.stem}-{stat.st_size}-{stat.st_mtime_ns}-v{_STORE_FORMAT}"
-            self._shards.append(_DecodedShard.open(shard, stem, with_parts))
+            self._shards.append(_DecodedShard.open(shard, stem, maps))
         self._index = [(s, i) for s, shard in enumerate(self._shards) for i in range(len(shard.shapes))]
 
     def __len__(self) -> int:
@@ -53,10 +55,10 @@ class FrameStore:
         shard, row = self._index[index]
         return self._shards[shard].frame(row)
 
-    def parts(self, index: int) -> NDArray[np.uint16]:
-        """Part map uint16 (H, W) of a frame, read-only; needs ``with_parts``."""
+    def maps(self, index: int) -> dict[str, NDArray[np.uint16]]:
+        """``instances`` and the extra maps asked for, of a frame: uint16 (H, W) by name, read-only."""
         shard, row = self._index[index]
-        return self._shards[shard].part_map(row)
+        return self._shards[shard].maps(row)
 
     def classes(self, index: int) -> NDArray[np.int64]:
         """Class id of each instance of a frame, int64 indexed by instance id; -1 = unknown or no such instance."""
@@ -77,18 +79,19 @@ class _DecodedShard:
     name: str
     rgb: NDArray[np.uint8]
     instances: NDArray[np.uint16]
-    parts: NDArray[np.uint16] | None
+    extra: dict[str, NDArray[np.uint16]]
     shapes: list[tuple[int, int]]
     classes: list[dict[int, int]]
     offsets: NDArray[np.int64]
 
     @classmethod
-    def open(cls, shard: Path, stem: Path, with_parts: bool) -> "_DecodedShard":
+    def open(cls, shard: Path, stem: Path, maps: Sequence[str]) -> "_DecodedShard":
         """Memory-map a shard's files, making those that are not there yet."""
         if not stem.with_suffix(".json").exists():
             _decode_frames(shard, stem)
-        if with_parts and not stem.with_suffix(".parts").exists():
-            _decode_parts(shard, stem.with_suffix(".parts"))
+        for name in maps:
+            if not stem.with_suffix(f".{name}").exists():
+                _decode_map(shard, stem.with_suffix(f".{name}"), name)
         if not stem.with_suffix(".objects").exists():
             _read_objects(shard, stem.with_suffix(".objects"))
         shapes = [tuple(shape) for shape in json.loads(stem.with_suffix(".json").read_text())["shapes"]]
@@ -96,7 +99,7 @@ class _DecodedShard:
             stem.name,
             np.memmap(stem.with_suffix(".rgb"), np.uint8, "r"),
             np.memmap(stem.with_suffix(".instances"), np.uint16, "r"),
-            np.memmap(stem.with_suffix(".parts"), np.uint16, "r") if with_parts else None,
+            {name: np.memmap(stem.with_suffix(f".{name}"), np.uint16, "r") for name in maps},
             shapes,
             [_class_ids(objects) for objects in json.loads(stem.with_suffix(".objects").read_text())],
             np.concatenate([[0], np.cumsum([h * w for h, w in shapes])]).astype(np.int64),
@@ -107,9 +110,10 @@ class _DecodedShard:
         height, width = self.shapes[row]
         return self.rgb[3 * start : 3 * end].reshape(height, width, 3), self.instances[start:end].reshape(height, width)
 
-    def part_map(self, row: int) -> NDArray[np.uint16]:
-        assert self.parts is not None, "open the store with with_parts=True"
-        return self.parts[self.offsets[row] : self.offsets[row + 1]].reshape(self.shapes[row])
+    def maps(self, row: int) -> dict[str, NDArray[np.uint16]]:
+        found = {"instances": self.instances, **self.extra}
+        start, end = self.offsets[row], self.offsets[row + 1]
+        return {name: array[start:end].reshape(self.shapes[row]) for name, array in found.items()}
 
 
 def _class_ids(objects: list[dict[str, Any]]) -> dict[int, int]:
@@ -130,15 +134,17 @@ def _decode_frames(shard: Path, stem: Path) -> None:
         file.write(json.dumps({"shapes": shapes}).encode())
 
 
-def _decode_parts(shard: Path, path: Path) -> None:
+def _decode_map(shard: Path, path: Path, name: str) -> None:
+    """Write one of the ``EXTRA_MAPS`` of a shard's frames."""
     with _written(path) as file:
         for sample in read_shard(shard):
-            if sample.parts is None:
+            array = getattr(sample, name)
+            if array is None:
                 raise SaomError(
-                    f"shard {shard}: sample {sample.key} has no parts.png; train with 'target: whole_objects', or "
-                    "collect frames with part maps (simulators rooms and ai2thor write them)"
+                    f"shard {shard}: sample {sample.key} has no {name}.png; train with {EXTRA_MAPS[name]}, or collect "
+                    f"frames that have it (simulators rooms and ai2thor write {name})"
                 )
-            file.write(np.ascontiguousarray(sample.parts, np.uint16).tobytes())
+            file.write(np.ascontiguousarray(array, np.uint16).tobytes())
 
 
 def _read_objects(shard: Path, path: Path) -> None:

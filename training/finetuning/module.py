@@ -8,14 +8,16 @@ from typing import Any
 
 import lightning
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from saom_ros.bundle import MASK_STRIDE
 from saom_ros.errors import SaomError
 from training.finetuning import losses
 from training.finetuning.answer_losses import Answers, answer_losses, truth_of
+from training.finetuning.auxiliary import AuxiliaryHeads
 from training.finetuning.batches import Batch, images_seen
-from training.finetuning.config import FinetuneConfig
+from training.finetuning.config import AUXILIARY, FinetuneConfig
 from training.finetuning.optimizer import adamw, warmup_and_cosine
 from training.sam.checkpoint import describe
 from training.sam.everything import prompt_rank
@@ -31,6 +33,10 @@ class WholeObjects(lightning.LightningModule):
         super().__init__()
         self.config, self.total_steps, self.record = config, total_steps, record
         self.model = build_model(config.family, config.model).to(memory_format=torch.channels_last)
+        self.auxiliary = None
+        if any(getattr(config.loss, name) for name in AUXILIARY):
+            shape = self.model.config
+            self.auxiliary = AuxiliaryHeads(config.loss, shape.embedding_dim, shape.pixel_dim)
         if not config.train_encoder:
             for module in self.model.encoder_modules():
                 module.requires_grad_(False).eval()  # Lightning keeps the mode of each module
@@ -38,7 +44,8 @@ class WholeObjects(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of one batch."""
         features = self._features(batch)
-        parts = self._ambiguous_losses(features, batch) if batch.parts is not None else self._losses(features, batch)
+        ambiguous = self.config.target == "ambiguous"
+        parts = self._ambiguous_losses(features, batch) if ambiguous else self._losses(features, batch)
         loss = torch.stack([getattr(self.config.loss, name) * parts[name] for name in parts if name != "iou"]).sum()
         if not torch.isfinite(loss):  # a checkpoint of such weights would overwrite the last good one
             raise self._bad_batch(batch, index, loss, parts)
@@ -59,11 +66,14 @@ class WholeObjects(lightning.LightningModule):
         peaks, peak_ids = self._own_peaks(objectness.detach(), batch)
         points, ids = torch.cat([batch.points, peaks], 1), torch.cat([batch.point_ids, peak_ids], 1)
         decoded = self.model.decode(features, points)
-        answers = Answers(decoded.masks[:, :, None], decoded.scores[..., None], decoded.boxes, decoded.classes)
+        masks = decoded.masks
+        if batch.fine_labels is not None:
+            masks = F.interpolate(masks, batch.fine_labels.shape[-2:], mode="bilinear", align_corners=False)
+        answers = Answers(masks[:, :, None], decoded.scores[..., None], decoded.boxes, decoded.classes)
         parts = answer_losses(answers, truth_of(batch, ids), self.config.loss)
         if self.config.loss.objectness:
             parts["objectness"] = losses.objectness_focal(objectness, batch.objectness)
-        return parts
+        return parts if self.auxiliary is None else parts | self.auxiliary(features, batch)
 
     def _ambiguous_losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """Losses of SAM's four answers to each point, whose truth is a part or a whole object.
@@ -136,7 +146,7 @@ class WholeObjects(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine over the whole run."""
-        optimizer = adamw(self.model.parameters(), self.config.learning_rate, self.config.weight_decay)
+        optimizer = adamw(self.parameters(), self.config.learning_rate, self.config.weight_decay)
         scheduler = warmup_and_cosine(optimizer, self.config.warmup, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

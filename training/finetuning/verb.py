@@ -82,7 +82,7 @@ def train(
     """
     for folder in (config.data, config.validation):
         _refuse_test_frames(Path(folder))
-    training_frames = FrameStore(Path(config.data), with_parts=config.target == "ambiguous")
+    training_frames = FrameStore(Path(config.data), maps=config.needed_maps())
     data = RunData(config, training_frames, FrameStore(Path(config.validation)))
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(config.seed, verbose=False)

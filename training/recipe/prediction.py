@@ -80,7 +80,7 @@ def _training(config: FinetuneConfig) -> tuple[float, dict[str, float]]:
     half = config.precision == "bf16-mixed"
     seconds, measured = 0.0, {}
     with tempfile.TemporaryDirectory() as folder:
-        store = FrameStore(write_shard(Path(folder), _FRAMES), show_progress=False, with_parts=True)
+        store = FrameStore(write_shard(Path(folder), _FRAMES), show_progress=False, maps=config.needed_maps())
         for stage in config.stages:
             alone = replace(config, stages=[stage])
             with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
