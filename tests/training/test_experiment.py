@@ -129,6 +129,11 @@ def test_arms_on_architecture_spend_as_much_computing_as_their_base(tmp_path):
     assert run_flops(large) == pytest.approx(run_flops(base), rel=0.01)
 
 
+def test_every_arm_trains_as_the_machine_is_told_to(tmp_path):
+    setting = replace(rooms(tmp_path), experiment=ARCHITECTURE, images=0.01, precision="bf16-mixed")
+    assert run_config(setting, ARCHITECTURE.arms["shade"], 0).precision == "bf16-mixed"
+
+
 def scored(tmp_path, arm: str, seed: int, miou: float) -> None:
     figures = {key: None for _, key in report.COLUMNS} | {"prompted_miou": miou, "prompted_macc": miou + 5}
     group = {"all classes": {"prompted_miou": miou}}

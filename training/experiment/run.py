@@ -21,7 +21,7 @@ from training.experiment.compute import run_flops
 from training.experiment.examples import save_examples
 from training.experiment.systems import base_system, full_grid_system, objectness_system
 from training.finetuning.batches import Stage
-from training.finetuning.config import FinetuneConfig, load_config
+from training.finetuning.config import FinetuneConfig, Precision, load_config
 from training.finetuning.once import changed_config, checkpoint_of, train_once
 from training.reports.json_files import write_json
 from training.sam.checkpoint import load_checkpoint
@@ -47,6 +47,8 @@ class Setting:
     """Factor on the images that every arm sees."""
     tiny: bool = False
     """Whether inputs and grids are so small that a run takes seconds and its figures mean nothing."""
+    precision: Precision = "32-true"
+    """Lightning's precision, of every arm."""
 
 
 def run_folder(setting: Setting, arm: Arm, seed: int) -> Path:
@@ -115,7 +117,8 @@ def run_config(setting: Setting, arm: Arm, seed: int) -> FinetuneConfig:
         rival = _resized(setting, setting.experiment.arms[setting.experiment.rival])
         factor *= run_flops(rival) / run_flops(config)
     stages = [replace(stage, images=max(1, round(factor * stage.images))) for stage in config.stages]
-    return replace(config, data=str(setting.train), validation=str(setting.validation), seed=seed, stages=stages)
+    config = replace(config, data=str(setting.train), validation=str(setting.validation), seed=seed, stages=stages)
+    return replace(config, precision=setting.precision)
 
 
 def _resized(setting: Setting, arm: Arm) -> FinetuneConfig:

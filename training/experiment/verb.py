@@ -22,6 +22,7 @@ from training.evaluation.frames import FrameSet, open_frames
 from training.experiment.arms import EXPERIMENTS, Experiment
 from training.experiment.report import write_report
 from training.experiment.run import Setting, score, train
+from training.finetuning.config import PRECISIONS
 from training.run_verb import run_verb
 
 _QUICK_FRAMES = {"train": 6, "val": 1, "test": 1}
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=120, help="test frames to score on (default: 120)")
     parser.add_argument(
         "--images", type=float, default=1.0, help="factor on the images that every arm sees (default: 1)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="how this machine trains; bf16-mixed where its CPU (AMX, AVX512-BF16) or GPU has bfloat16",
     )
     parser.add_argument("--quick", action="store_true", help="tiny data (made in OUT/data), tiny models, one seed")
 
@@ -80,6 +87,7 @@ def setting_of(experiment: Experiment, args: argparse.Namespace, test: dict[str,
         choice_frames=1 if args.quick else 24,
         images=_QUICK_IMAGES if args.quick else args.images,
         tiny=args.quick,
+        precision=args.precision,
     )
 
 

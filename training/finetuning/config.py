@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import dacite
 import yaml
@@ -20,7 +20,8 @@ from training.settings_files import read_settings
 MACHINE_FIELDS = ("precision", "loader_workers", "checkpoint_seconds", "compile")
 """Fields of ``FinetuneConfig`` that say how a machine trains, not what: a run may go on with others."""
 
-
+Precision = Literal["32-true", "bf16-mixed"]
+PRECISIONS = get_args(Precision)
 AUXILIARY = ("edges", "depth", "semantics")
 """Losses of auxiliary maps, which only training has."""
 
@@ -103,7 +104,7 @@ class FinetuneConfig:
     is what is saved and exported."""
     seed: int = 0
     """Seed of weights and batches."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """Lightning's precision: 32-true, or bf16-mixed where the device has it."""
     devices: int = 1
     """Devices to train on (processes, on CPU), per node."""
