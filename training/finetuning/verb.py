@@ -9,7 +9,7 @@ Ctrl-C and SIGTERM end it after the step in hand, saved.
 import argparse
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,7 @@ from training.finetuning.grid_report import grid_report
 from training.finetuning.interruption import Interruption, StoppedError
 from training.finetuning.module import WholeObjects
 from training.finetuning.run_data import RunData
-from training.sam.checkpoint import load_checkpoint
-from training.sam.model import PromptableModel
-from training.sam.registry import OFFICIAL_FAMILIES, load_official
+from training.finetuning.start import weights_of
 from training.version import code_version
 
 VALIDATIONS = 5
@@ -46,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init",
         type=Path,
-        help="weights to start from: a checkpoint of this command, or an official file such as sam_vit_b_01ec64.pth",
+        help="weights to start from: a checkpoint of this command, a bundle of family small such as "
+        "saom_ros/models/default, or an official file such as sam_vit_b_01ec64.pth",
     )
     parser.add_argument("--data", help="folder of training shards, instead of the configuration's")
     parser.add_argument("--validation", help="folder of validation shards, instead of the configuration's")
@@ -92,7 +91,7 @@ def train(
     last = out / "last.ckpt"
     start = last if last.exists() else init
     if start:
-        module.model.load_state_dict(_weights(start, module.model).state_dict())
+        module.model.load_state_dict(weights_of(start, module.model, config, training_frames).state_dict())
     _report_grid(module, training_frames)
     trainer = make_trainer(config, out, interruption)
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
@@ -130,27 +129,6 @@ def validation_interval(config: FinetuneConfig) -> int:
     """Batches between validations: what the configuration says, but five in a run of 100 batches and more."""
     batches = total_steps(config) * config.accumulate
     return min(config.validate_every, batches if batches < 100 else batches // VALIDATIONS)
-
-
-def _weights(path: Path, model: PromptableModel) -> PromptableModel:
-    """The model of a checkpoint of ours, or of an official file. SaomError where it is damaged or of another shape."""
-    if model.family in OFFICIAL_FAMILIES and not _is_ours(path):
-        return load_official(path, model.family, asdict(model.config))
-    found, _ = load_checkpoint(path)
-    if (found.family, found.config) != (model.family, model.config):
-        raise SaomError(
-            f"{path}: has {found.family} {found.config}, the configuration {model.family} {model.config}; "
-            "use its model or another --out"
-        )
-    return found
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file is a checkpoint of this command; false for damaged ones, whose reader says what is wrong."""
-    try:
-        return "saom" in torch.load(path, map_location="meta", weights_only=True)
-    except Exception:
-        return False
 
 
 def _report_grid(module: WholeObjects, frames: FrameStore) -> None:
