@@ -30,6 +30,12 @@ def test_edges_run_down_as_well_as_across():
     assert targets[0, OBJECT, :, 0].tolist() == [0, 1, 1, 0, 1, 1, 0]
 
 
+def test_an_object_at_the_padding_has_no_edge_there():
+    targets, _ = edge_targets(torch.tensor([[[0, 1, 1, -1]]]), torch.tensor([[[0, 7, 7, 0]]]))
+    assert targets[0, OBJECT, 0].tolist() == [1, 1, 0, 0]
+    assert targets[0, PART, 0].tolist() == [0, 0, 0, 0]
+
+
 def test_parts_of_the_background_are_no_edges():
     targets, _ = edge_targets(torch.zeros(1, 1, 4, dtype=torch.int64), torch.tensor([[[1, 1, 2, 2]]]))
     assert targets.sum() == 0

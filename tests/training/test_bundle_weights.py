@@ -2,13 +2,14 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from toy_families import SHAPES, picture, write_checkpoint
 from toy_frames import write_toy_shards
 
-from saom_ros.bundle import DEFAULT_BUNDLE
+from saom_ros.bundle import DEFAULT_BUNDLE, sha256
 from saom_ros.errors import SaomError
 from training.__main__ import main
 from training.export import everything_mode, write_bundle
@@ -100,6 +101,17 @@ def test_a_bundle_that_does_not_tell_its_shape_is_refused(tmp_path, bundle):
     (without / "model.yaml").write_text(yaml.safe_dump({**described, "training": {}}))
     with pytest.raises(SaomError, match=r"training\.config\.model is missing"):
         load_bundle_weights(without, [IMAGES])
+
+
+def test_a_bundle_whose_graph_does_not_give_its_golden_outputs_is_refused(tmp_path, bundle):
+    other = shutil.copytree(bundle, tmp_path / "bundle")
+    golden = dict(np.load(bundle / "golden.npz"))
+    np.savez_compressed(other / "golden.npz", **{**golden, "masks": 255 - golden["masks"]})
+    described = yaml.safe_load((other / "model.yaml").read_text())
+    described["files"]["golden.npz"] = sha256(other / "golden.npz")
+    (other / "model.yaml").write_text(yaml.safe_dump(described))
+    with pytest.raises(SaomError, match="do not answer as it does: mean mask IoU 0"):
+        load_bundle_weights(other, [IMAGES])
 
 
 def test_weights_of_another_shape_are_refused(tmp_path, bundle):

@@ -23,6 +23,10 @@ from training.simulators.rooms.scene import Scene, SceneError, scene_seed
 FURNITURE = {*furniture.BUILDERS, *furniture_wall.BUILDERS, "Window", "Curtains", "Blinds"}
 MADE = {*SMALL_OBJECTS, *FURNITURE}
 SCENES = 24
+SEED = 42
+"""Scenes that hold every common class. So few hold a class or two less than asked with many another seed, by chance;
+what the rates are worth, `python -m training dataset check` tells on thousands of frames.
+"""
 FRAMES_OF_A_SCENE = 2
 """Frames that show as many objects as the configured rates ask of one scene here. A scene places about four times what
 one of its frames shows, for most classes two to six times: those that come in stacks need the room downwards."""
@@ -36,7 +40,7 @@ def scenes() -> list[Scene]:
         patch.setattr(layout, "settle", lambda fixed, loose, half_size: loose)
         for index in range(SCENES):
             try:
-                built.append(build_scene(scene_seed("test", 42, index), AnyTexture()))
+                built.append(build_scene(scene_seed("test", SEED, index), AnyTexture()))
             except SceneError:
                 continue
     return built

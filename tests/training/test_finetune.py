@@ -100,8 +100,8 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, data):
         torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_auxiliary_heads_learn_beside_the_model_and_are_left_behind(tmp_path):
-    data = write_part_shards(tmp_path / "train", 12, 0), write_part_shards(tmp_path / "val", 2, 1)
+def test_auxiliary_heads_learn_beside_the_model_and_are_left_behind(tmp_path, capsys):
+    data = write_part_shards(tmp_path / "train", 12, 0, depth=900), write_part_shards(tmp_path / "val", 2, 1)
     looks = {"paste": 1.0, "shade": 1.0}
     run = write_run(tmp_path, data, loss={"edges": 1.0, "semantics": 1.0}, augmentation=looks, target_stride=2)
     for _ in range(2):  # the second time it goes on from the end
@@ -110,6 +110,9 @@ def test_auxiliary_heads_learn_beside_the_model_and_are_left_behind(tmp_path):
     assert any(name.startswith("auxiliary.edges.") for name in content)
     model, _ = load_checkpoint(tmp_path / "out" / "last.ckpt")
     assert not any("auxiliary" in name for name in model.state_dict())
+    other = write_run(tmp_path, data, loss={"depth": 1.0}, augmentation=looks)
+    assert main(["finetune", "--config", str(other), "--out", str(tmp_path / "out")]) == 2
+    assert "was begun with other auxiliary losses" in capsys.readouterr().err
 
 
 def test_auxiliary_tasks_teach_the_features_that_masks_are_read_from(tmp_path):
@@ -117,6 +120,8 @@ def test_auxiliary_tasks_teach_the_features_that_masks_are_read_from(tmp_path):
     config = load_run(write_run(tmp_path, (folder, folder), loss={"edges": 1.0, "depth": 1.0, "semantics": 1.0}))
     assert config.needed_maps() == ("parts", "depth")
     module = WholeObjects(config, 1, {})
+    learned = {id(p) for group in module.configure_optimizers()["optimizer"].param_groups for p in group["params"]}
+    assert {id(p) for p in module.auxiliary.parameters()} <= learned
     store = FrameStore(folder, False, maps=config.needed_maps())
     batch = TrainingBatches(store, config.stages[:1], config.augmentation, config.prompting(8), 0).batch(0)
     for name, taught in {"edges": "pixel_decoder", "depth": "pixel_decoder", "semantics": "neck"}.items():
@@ -159,7 +164,7 @@ def test_the_exported_bundle_reproduces_torch(checkpoint, tmp_path):
     export = ["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "bundle")]
     export += ["--image", str(tmp_path / "frame.png")]
     assert main(export) == 0
-    bundle, in_torch = Segmenter.load(tmp_path / "bundle"), load_checkpoint_segmenter(checkpoint)
+    bundle, in_torch = Segmenter.load(tmp_path / "bundle", "onnxruntime"), load_checkpoint_segmenter(checkpoint)
     for segmenter in (bundle, in_torch):
         segmenter.thresholds = type(segmenter.thresholds)(score=0.0, objectness=0.0, overlap=0.5)
         segmenter.min_area = 4

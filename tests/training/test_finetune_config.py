@@ -63,6 +63,8 @@ def test_the_model_of_a_run_is_written_out_in_full(tmp_path):
         ({"loss": {"depth": 1}, "cache_embeddings": True, "train_encoder": False}, "loss.depth is 1.0; only"),
         ({**SEPARATE, "target": "ambiguous", "target_stride": 2}, "target_stride is 2; with target ambiguous"),
         ({"target_stride": 3}, "target_stride"),
+        ({"loss": {"depth": -1}}, "loss.depth is -1.0; it must be a number from 0"),
+        ({"augmentation": {"paste": 25}}, r"augmentation.paste is 25.0; it must be in 0\.\.1"),
         ({"loss": {"mask": 0, "dice": 0}}, "masks need at least one"),
         ({"prompts": {"assignment": "farthest"}}, "assignment"),
         ({"prompts": {"objects": 0}}, "prompts.objects is 0; it must be at least 1"),

@@ -1,5 +1,6 @@
 """Objects pasted from one frame into another, and uneven light over both."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -36,7 +37,7 @@ def test_only_what_is_whole_and_neither_tiny_nor_huge_is_pasted():
 def test_what_is_pasted_shows_the_donors_pixels_and_has_an_id_of_its_own_and_no_depth(seed):
     rgb, maps = frame()
     mixed, found, donated = paste_objects(rgb, maps, *donor(), np.random.default_rng(seed))
-    assert donated in ({3: 3}, {})  # the only object that is worth it, under the next free id
+    assert donated == {3: 3}  # the only object that is worth it, under the next free id
     ids, pasted = found["instances"], found["instances"] == 3
     inner = np.zeros_like(ids, bool)
     inner[3:-3, 3:-3] = [[pasted[y - 3 : y + 4, x - 3 : x + 4].all() for x in range(3, 125)] for y in range(3, 93)]
@@ -46,6 +47,18 @@ def test_what_is_pasted_shows_the_donors_pixels_and_has_an_id_of_its_own_and_no_
     assert (found["depth"][pasted] == 0).all()
     for name, labels in maps.items():
         assert (found[name][~pasted] == labels[~pasted]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_even_a_boxs_edge_is_soft(seed):
+    rgb, maps = frame()
+    maps["instances"][:] = 0
+    mixed, found, _ = paste_objects(rgb, maps, *donor(), np.random.default_rng(seed))
+    pasted = (found["instances"] == 3).astype(np.uint8)
+    inside = cv2.erode(pasted, np.ones((3, 3), np.uint8), borderValue=1)
+    outside = cv2.dilate(pasted, np.ones((3, 3), np.uint8))
+    rim = mixed[..., 0][(outside > 0) & (inside == 0)]
+    assert ((rim > GROUND + 10) & (rim < DONOR - 5)).all()
 
 
 def test_the_frame_itself_stays_as_it_was():

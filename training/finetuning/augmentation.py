@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from saom_ros.letterbox import Letterbox, letterbox_image, letterbox_labels
 
+SHARES = ("letterbox", "paste", "shade", "grey", "blur", "noise", "jpeg")
+"""Fields of ``Augmentation`` that are shares of the images, 0..1."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -130,6 +133,6 @@ def uneven_light(height: int, width: int, random: np.random.Generator) -> NDArra
 
 
 def _softened(shape: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """The shape with an edge between sharp and as wide as a tenth of the image."""
+    """The shape, blurred by a sigma of 0.2 to 10 % of the image's width."""
     blur = shape.shape[1] * np.exp(random.uniform(np.log(0.002), np.log(0.1)))
     return np.asarray(cv2.GaussianBlur(shape, (0, 0), blur), np.float32)

@@ -53,7 +53,7 @@ def edge_targets(labels: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
     """
     inside = (labels >= 0)[:, None]
     of_objects = _differs_from_neighbour(labels) & inside
-    of_parts = _differs_from_neighbour(torch.where(labels > 0, parts, 0)) & inside & ~of_objects
+    of_parts = _differs_from_neighbour(torch.where(labels > 0, parts, labels)) & inside & ~of_objects
     return torch.cat([of_objects, of_parts], 1).float(), inside
 
 

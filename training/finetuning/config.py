@@ -11,7 +11,7 @@ import yaml
 from saom_ros.bundle import MASK_STRIDE
 from saom_ros.errors import SaomError
 from training.classes import class_names
-from training.finetuning.augmentation import Augmentation
+from training.finetuning.augmentation import SHARES, Augmentation
 from training.finetuning.batches import FINE_STRIDE, Prompting, Stage
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import model_class, read_shape
@@ -188,6 +188,12 @@ def _check(config: FinetuneConfig) -> None:
         raise SaomError("target ambiguous: family small answers with one mask; use sam_small or an official SAM")
     if config.target == "ambiguous" and config.target_stride != MASK_STRIDE:
         raise SaomError(f"target_stride is {config.target_stride}; with target ambiguous it must be {MASK_STRIDE}")
+    for name, weight in vars(config.loss).items():
+        if name != "over" and not 0 <= weight < math.inf:  # nor NaN
+            raise SaomError(f"loss.{name} is {weight}; it must be a number from 0")
+    for name in SHARES:
+        if not 0 <= getattr(config.augmentation, name) <= 1:
+            raise SaomError(f"augmentation.{name} is {getattr(config.augmentation, name)}; it must be in 0..1")
     for name in AUXILIARY:
         weight = getattr(config.loss, name)
         if weight and (config.family != "small" or config.cache_embeddings):

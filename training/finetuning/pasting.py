@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 MOST = 5
 """Objects pasted into an image at most."""
-_LEAST_AREA = 200
+_LEAST_AREA = 200  # px
 _LARGEST_SHARE = 0.15
 _ZOOM = 0.4
 """Largest change of size, as natural logarithm."""
 _EDGE_BLUR = 0.7
-"""px; a hard edge would give away what is pasted."""
+"""px, sigma; a hard edge would give away what is pasted."""
+_RIM = 3
+"""px around an object's box that are cut out with it, so that its edge is soft at the box's sides, too."""
 
 
 def paste_objects(
@@ -64,14 +66,17 @@ def whole_objects(instances: NDArray[np.integer]) -> NDArray[np.int64]:
 def _cut_out(
     rgb: NDArray[np.uint8], maps: Mapping[str, NDArray[np.uint16]], instance: int, random: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.uint16]]:
-    """The object's box, mirrored and enlarged at random: picture, shape and the donor's part ids, 0 without any."""
+    """The object's box and a rim, mirrored and enlarged at random: picture, shape and the donor's part ids, 0 without
+    any.
+    """
     shape = maps["instances"] == instance
     rows, cols = (np.flatnonzero(shape.any(axis)) for axis in (1, 0))
-    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    box = slice(max(rows[0] - _RIM, 0), rows[-1] + 1 + _RIM), slice(max(cols[0] - _RIM, 0), cols[-1] + 1 + _RIM)
     zoom = float(np.exp(random.uniform(-_ZOOM, _ZOOM)))
-    size = max(1, round((box[1].stop - box[1].start) * zoom)), max(1, round((box[0].stop - box[0].start) * zoom))
+    height, width = shape[box].shape
+    size = max(1, round(width * zoom)), max(1, round(height * zoom))
     step = -1 if random.random() < 0.5 else 1
-    parts = maps["parts"][box] if "parts" in maps else np.zeros(shape[box].shape, np.uint16)
+    parts = maps["parts"][box] if "parts" in maps else np.zeros((height, width), np.uint16)
     layers = (rgb[box], shape[box].astype(np.uint8), parts)
     ways = (cv2.INTER_LINEAR, cv2.INTER_NEAREST, cv2.INTER_NEAREST)
     cut = [cv2.resize(layer[:, ::step], size, interpolation=way) for layer, way in zip(layers, ways, strict=True)]

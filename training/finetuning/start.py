@@ -12,6 +12,7 @@ from saom_ros.errors import SaomError
 from training.finetuning.batches import TrainingBatches
 from training.finetuning.config import FinetuneConfig
 from training.finetuning.frame_store import FrameStore
+from training.finetuning.module import WholeObjects
 from training.sam.bundle_weights import load_bundle_weights
 from training.sam.checkpoint import load_checkpoint
 from training.sam.model import PromptableModel
@@ -38,6 +39,20 @@ def weights_of(path: Path, model: PromptableModel, config: FinetuneConfig, frame
             "use its model or another --out"
         )
     return found
+
+
+def check_heads(path: Path, module: WholeObjects) -> None:
+    """Raise SaomError where the run of a checkpoint of ours learns other auxiliary maps than ``module`` does."""
+    try:
+        names = torch.load(path, map_location="meta", weights_only=True)["state_dict"]
+    except Exception:
+        return  # what is wrong with a damaged file is told by who reads it
+    found, wanted = ({name for name in each if name.startswith("auxiliary.")} for each in (names, module.state_dict()))
+    if found != wanted:
+        raise SaomError(
+            f"{path}: was begun with other auxiliary losses (edges, depth, semantics) than the configuration names; "
+            "use those, or another --out"
+        )
 
 
 def _images(config: FinetuneConfig, frames: FrameStore, stride: int) -> Iterator[Tensor]:

@@ -31,7 +31,7 @@ from training.finetuning.grid_report import grid_report
 from training.finetuning.interruption import Interruption, StoppedError
 from training.finetuning.module import WholeObjects
 from training.finetuning.run_data import RunData
-from training.finetuning.start import weights_of
+from training.finetuning.start import check_heads, weights_of
 from training.version import code_version
 
 VALIDATIONS = 5
@@ -91,6 +91,8 @@ def train(
     last = out / "last.ckpt"
     start = last if last.exists() else init
     if start:
+        if start == last:
+            check_heads(last, module)
         module.model.load_state_dict(weights_of(start, module.model, config, training_frames).state_dict())
     _report_grid(module, training_frames)
     trainer = make_trainer(config, out, interruption)

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from saom_ros.bundle import GRAPH_NAME, BundleConfig, load_config
 from saom_ros.errors import SaomError
-from saom_ros.golden import load_golden
+from saom_ros.golden import compare, load_golden
 from training.sam.everything import INPUT_NAMES, OUTPUT_NAMES, EverythingMode
-from training.sam.parity import check_parity
 from training.sam.registry import build_model
 from training.sam.small import SmallSam
 
@@ -37,19 +36,16 @@ def load_bundle_weights(folder: Path, images: Iterable[Tensor]) -> SmallSam:
     if config.family != SmallSam.family:
         raise SaomError(f"{folder}: is of family {config.family}; training starts from bundles of family small only")
     module = _everything(folder, config)
-    executed = _executed(module)
     try:
-        norms = _fill(module, executed, onnx.load(folder / GRAPH_NAME).graph)
+        norms = _fill(module, _executed(module), onnx.load(folder / GRAPH_NAME).graph)
     except (KeyError, RuntimeError, StopIteration, ValueError) as error:
         raise SaomError(f"{folder}: its graph is not one of ours: {error}; start from a checkpoint") from error
     model = module.model
     assert isinstance(model, SmallSam)
     _set_norms(model, norms, images)
     inputs, outputs = load_golden(folder, config)
-    try:
-        check_parity(outputs, _run(module, inputs))
-    except SaomError as error:
-        raise SaomError(f"{folder}: weights read from its graph do not give its golden outputs: {error}") from error
+    if problem := compare(outputs, _run(module, inputs)).problem:
+        raise SaomError(f"{folder}: weights read from its graph do not answer as it does: {problem}; export it again")
     return model
 
 
@@ -90,24 +86,34 @@ def _run(module: EverythingMode, inputs: dict[str, Any]) -> dict[str, Any]:
 def _fill(
     module: EverythingMode, executed: list[nn.Module], graph: onnx.GraphProto
 ) -> list[tuple[nn.BatchNorm2d, Tensor]]:
-    """Fill every parameter but the norms'; these, each with the bias that it has to add."""
+    """Fill every parameter but the norms'; these, each with the bias that it has to add.
+
+    Raises KeyError, RuntimeError, StopIteration or ValueError where the graph has others.
+    """
     weights = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in graph.initializer}
-    named = {f"{_PREFIX}{name}": tensor for name, tensor in module.model.state_dict().items()}
+    named = {f"{_PREFIX}{name}": tensor for name, tensor in module.model.state_dict(keep_vars=True).items()}
+    filled = set()
     for name in named.keys() & weights.keys():
-        named[name].copy_(weights[name])
+        named[name].data.copy_(weights[name])
+        filled.add(id(named[name]))
     renamed = weights.keys() - named.keys()
     products = [node.input[1] for node in graph.node if node.op_type == "MatMul" and node.input[1] in renamed]
     matrices = [part for part in executed if isinstance(part, nn.Linear)]
     for matrix, product in zip(matrices, products, strict=True):
         matrix.weight.data.copy_(weights[product].T)
+        filled.add(id(matrix.weight))
     nodes = iter([node for node in graph.node if node.op_type == "Conv"])
     norms: list[tuple[nn.BatchNorm2d, Tensor]] = []
     for part, after in zip(executed, [*executed[1:], None], strict=True):
         if isinstance(part, nn.Conv2d):
             _, weight, bias = next(nodes).input
             part.weight.data.copy_(weights[weight])
+            filled.add(id(part.weight))
             if isinstance(after, nn.BatchNorm2d):
                 norms.append((after, weights[bias]))
+                filled |= {id(tensor) for tensor in after.state_dict(keep_vars=True).values()}
+    if left := sorted(name for name, tensor in named.items() if id(tensor) not in filled):
+        raise ValueError(f"it has no {', '.join(left)}")
     return norms
 
 

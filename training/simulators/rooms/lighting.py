@@ -1,4 +1,6 @@
-"""Lights a room: ceiling and table lamps, sun through the window, and light thrown back by walls, floor and ceiling."""
+"""Lights a room: ceiling and table lamps, sun through the window, now and then a narrow spot, and light thrown back by
+walls, floor and ceiling.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ class Light:
     color: NDArray[np.float64]
     """`(3,)` linear RGB intensity."""
     sun: bool
-    """Parallel light; otherwise a wide spot whose strength falls with the square of the distance."""
+    """Parallel light; otherwise a spot whose strength falls with the square of the distance."""
     extent: float
     """Full opening angle of the shadow map, rad; for the sun its half width, m."""
     softness: float
@@ -62,7 +64,9 @@ class Lighting:
 
 
 def light_scene(scene: Scene, rng: np.random.Generator) -> Lighting:
-    """Choose the lights of a room: one to three lamps, often the sun, and ambient light tinted by its surfaces."""
+    """Choose the lights of a room: one to three lamps, often the sun, sometimes a narrow spot among lights that are
+    dimmed for it, and ambient light tinted by its surfaces.
+    """
     lights = _ceiling_lights(scene, rng)
     if scene.window is not None and rng.random() < 0.5:
         lights = [*lights[:2], _sun(scene, rng)]
@@ -122,7 +126,7 @@ def _sun(scene: Scene, rng: np.random.Generator) -> Light:
 
 
 def _spot(scene: Scene, rng: np.random.Generator) -> Light:
-    """A lamp near what it shines at: a round bright patch with an edge, and shadows as sharp as of a fork."""
+    """A lamp near what it shines at: a round bright patch with an edge; most shadows show a fork."""
     if scene.focus:
         target = np.array(scene.focus[int(rng.integers(len(scene.focus)))].center)
     else:
