@@ -27,7 +27,7 @@ def test_a_runtime_runs_the_graph(tiny_bundle, name):
     require(name)
     config = load_config(tiny_bundle)
     runtime = runtimes.create(tiny_bundle, config, name, threads=1)
-    assert runtime.name == ("onnxruntime" if name == "auto" else name)
+    assert runtime.name in (("onnxruntime", "openvino") if name == "auto" else (name,))  # auto asks the CPU, see below
     check_arrays(graph_outputs(config), runtime.run(feeds(config)))
 
 
