@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tiny_bundle import WITHOUT_GPU
 
 from saom_ros import Segmenter, benchmark, benchmark_rows, cli, runtimes
 from saom_ros.benchmark_rows import Row, Stopwatch, percentile_rows, ratio_row, read_rows, table, write_rows
@@ -35,7 +36,7 @@ def test_quick_benchmark_runs_from_end_to_end_and_names_its_rows(small, tiny_bun
         for size in ("64x48", "32x24"):
             assert {f"{size}, {stage}, p50", f"{size}, {stage}, p95"} <= set(names)
     assert {"CPU", "AVX2", "AVX-512", "VNNI", "AMX", "tiny, onnxruntime, run, p50"} <= set(names)
-    assert {"64x48, Segmenter with onnxruntime", "onnxruntime, memory of a process (peak RSS)"} <= set(names)
+    assert {f"64x48, Segmenter with {WITHOUT_GPU}", "onnxruntime, memory of a process (peak RSS)"} <= set(names)
     assert all(entry["value"] > 0 for entry in entries if entry["area"] == "robot" and entry["unit"])
     assert "| 64x48, paint, p50" in capsys.readouterr().out
 

@@ -10,6 +10,7 @@ import pytest
 from golden_bundle import engine_of, write_golden_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_bundle import WITHOUT_GPU
 
 from saom_ros import cli, engine_commands, engines, runtimes
 from saom_ros.bundle import SPLIT_NAMES, load_config
@@ -200,7 +201,7 @@ def test_when_every_precision_is_rejected_nothing_is_left_to_build(cache, config
 
 def test_auto_takes_the_engine_where_there_is_one(machine, cache, bundle, config):
     without = runtimes.create(bundle, config, engines=cache.folder)
-    assert without.name == "onnxruntime"
+    assert without.name == WITHOUT_GPU
     assert "TensorRT: no engine for this model on this GPU yet (saom engine build)" in without.note
     cache.reject(key_of(config), "mean mask IoU 0.3")
     store(cache, key_of(config, rung=1), engine_of(bundle))
@@ -218,7 +219,7 @@ def test_an_engine_that_tensorrt_refuses_is_dropped(machine, cache, bundle, conf
 
 def test_a_wish_for_tensorrt_is_answered_with_the_next_best_and_the_reason(bundle, config):
     runtime = runtimes.create(bundle, config, "tensorrt")
-    assert runtime.name == "onnxruntime"
+    assert runtime.name == WITHOUT_GPU
     assert "(TensorRT: not installed; CUDA: onnxruntime" in runtime.note
 
 

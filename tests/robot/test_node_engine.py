@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'saom_r
 import ros_harness as harness
 from golden_bundle import write_golden_bundle
 from test_engine_build import alive
-from tiny_bundle import color_blocks
+from tiny_bundle import WITHOUT_GPU, color_blocks
 
 TENSORRT = """
 import fake_gpu
@@ -79,7 +79,7 @@ def test_the_node_runs_at_once_and_swaps_the_engine_in_between_frames(peer, star
     peer.wait_until_wanted("segment_node")
     building = "building a TensorRT engine in weak fp16 for"
     _, _, values = peer.diagnostics("segment_node", lambda _, __, v: v["engine_build"].startswith(building))
-    assert values["runtime"] == "onnxruntime"
+    assert values["runtime"] == WITHOUT_GPU
     rgb, _ = color_blocks(96, 128)
     before = harness.labels_of(peer.segment(masks, harness.image_message(rgb, stamp=1)))
 

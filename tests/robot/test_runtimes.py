@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from tiny_bundle import color_blocks, tiny_model, write_tiny_bundle
+from tiny_bundle import WITHOUT_GPU, color_blocks, tiny_model, write_tiny_bundle
 
 from saom_ros import runtimes
 from saom_ros.bundle import DEFAULT_BUNDLE, Grid, InputSize, load_config, sha256
@@ -27,7 +27,7 @@ def test_a_runtime_runs_the_graph(tiny_bundle, name):
     require(name)
     config = load_config(tiny_bundle)
     runtime = runtimes.create(tiny_bundle, config, name, threads=1)
-    assert runtime.name in (("onnxruntime", "openvino") if name == "auto" else (name,))  # auto asks the CPU, see below
+    assert runtime.name == (WITHOUT_GPU if name == "auto" else name)
     check_arrays(graph_outputs(config), runtime.run(feeds(config)))
 
 

@@ -6,6 +6,7 @@ A mask counts when one of the points lies on it: grid points in everything mode,
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from saom_ros.bundle import BundleConfig, Grid, InputSize, Thresholds, sha256
+from saom_ros.runtimes.openvino import has_bfloat16
 
 HEIGHT, WIDTH = 96, 128
 ROWS, COLS = HEIGHT // 4, WIDTH // 4
@@ -26,6 +28,8 @@ COLORS: dict[str, tuple[int, int, int]] = {
     "yellow": (255, 255, 0),
 }
 BACKGROUND = (128, 128, 128)
+WITHOUT_GPU = "openvino" if has_bfloat16() and importlib.util.find_spec("openvino") else "onnxruntime"
+"""What `auto` takes for a bundle without ranges on this machine's CPU."""
 
 
 def write_tiny_bundle(folder: Path) -> Path:
