@@ -4,6 +4,7 @@ and in bfloat16 where the processor has it (AMX).
 
 from __future__ import annotations
 
+import functools
 import platform
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,18 @@ def has_bfloat16() -> bool:
     return bool(flags & {"amx_bf16", "avx512_bf16"})
 
 
+@functools.cache
+def _core() -> Any:
+    """The one `openvino.Core` of this process, for its whole life.
+
+    On CPUs with AMX the core's CPU plugin gives the thread that loads it a stack for signal handlers, and when it goes
+    puts back the one before. Of two whose lives overlap, that one may be gone: the next signal would kill the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 class OpenVino:
     """A graph of a bundle, compiled by OpenVINO for the CPU."""
 
@@ -62,7 +75,7 @@ class OpenVino:
         if precision:
             options["INFERENCE_PRECISION_HINT"] = precision
         missing: set[str] = set()
-        core = openvino.Core()
+        core = _core()
         try:
             model = core.read_model(str(path))
             if ranges:

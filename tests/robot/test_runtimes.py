@@ -256,3 +256,25 @@ def test_openvino_starts_no_process_that_reports_over_the_network():
     code = "from saom_ros import runtimes; runtimes.installed()"
     code += "; import sys; assert 'openvino' in sys.modules and 'openvino_telemetry.backend' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+ALARMED = """
+import signal, sys
+from saom_ros import runtimes
+from saom_ros.bundle import load_config
+
+config = load_config(sys.argv[1])
+first = runtimes.create(sys.argv[1], config, "openvino")
+second = runtimes.create(sys.argv[1], config, "openvino")
+del first
+del second
+heard = []
+signal.signal(signal.SIGALRM, lambda *_: heard.append(1))
+signal.raise_signal(signal.SIGALRM)
+assert heard
+"""
+
+
+def test_a_signal_is_survived_after_models_that_openvino_has_opened_are_gone(tiny_bundle):
+    require("openvino")
+    subprocess.run([sys.executable, "-c", ALARMED, str(tiny_bundle)], check=True)
