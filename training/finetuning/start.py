@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,9 +44,8 @@ def weights_of(path: Path, model: PromptableModel, config: FinetuneConfig, frame
 
 def check_heads(path: Path, module: WholeObjects) -> None:
     """Raise SaomError where the run of a checkpoint of ours learns other auxiliary maps than ``module`` does."""
-    try:
-        names = torch.load(path, map_location="meta", weights_only=True)["state_dict"]
-    except Exception:
+    names = _peek(path).get("state_dict")
+    if names is None:
         return  # what is wrong with a damaged file is told by who reads it
     found, wanted = ({name for name in each if name.startswith("auxiliary.")} for each in (names, module.state_dict()))
     if found != wanted:
@@ -65,7 +65,13 @@ def _images(config: FinetuneConfig, frames: FrameStore, stride: int) -> Iterator
 
 def _is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint of ``finetune``; false for damaged ones, whose reader says what is wrong."""
+    return "saom" in _peek(path)
+
+
+def _peek(path: Path) -> dict[str, Any]:
+    """What a file of PyTorch's holds, tensors without values; empty where it cannot be read or is no dictionary."""
     try:
-        return "saom" in torch.load(path, map_location="meta", weights_only=True)
+        content = torch.load(path, map_location="meta", weights_only=True)
     except Exception:
-        return False
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -7,11 +7,10 @@ as it was. The bundle's golden pair proves it.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
@@ -36,14 +35,14 @@ def load_bundle_weights(folder: Path, images: Iterable[Tensor]) -> SmallSam:
     if config.family != SmallSam.family:
         raise SaomError(f"{folder}: is of family {config.family}; training starts from bundles of family small only")
     module = _everything(folder, config)
+    inputs, outputs = load_golden(folder, config)
     try:
-        norms = _fill(module, _executed(module), onnx.load(folder / GRAPH_NAME).graph)
+        norms = _fill(module, _executed(module, inputs), onnx.load(folder / GRAPH_NAME).graph)
     except (KeyError, RuntimeError, StopIteration, ValueError) as error:
         raise SaomError(f"{folder}: its graph is not one of ours: {error}; start from a checkpoint") from error
     model = module.model
     assert isinstance(model, SmallSam)
     _set_norms(model, norms, images)
-    inputs, outputs = load_golden(folder, config)
     if problem := compare(outputs, _run(module, inputs)).problem:
         raise SaomError(f"{folder}: weights read from its graph do not answer as it does: {problem}; export it again")
     return model
@@ -59,7 +58,7 @@ def _everything(folder: Path, config: BundleConfig) -> EverythingMode:
     return EverythingMode(model, *size, grid, config.max_prompts, config.max_instances).eval()
 
 
-def _executed(module: EverythingMode) -> list[nn.Module]:
+def _executed(module: EverythingMode, inputs: dict[str, NDArray]) -> list[nn.Module]:
     """Convolutions, matrices and norms in the order in which they compute, which is the graph's."""
     order: list[nn.Module] = []
     kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
@@ -68,16 +67,13 @@ def _executed(module: EverythingMode) -> list[nn.Module]:
         for part in module.modules()
         if isinstance(part, kinds)
     ]
-    image = np.zeros((1, module.height, module.width, 3), np.uint8)
-    points = np.zeros((module.grid_rows * module.grid_cols, 2), np.float32)
-    thresholds = dict.fromkeys(INPUT_NAMES[2:], np.full(1, 0.5, np.float32))
-    _run(module, {"image": image, "points": points, **thresholds})
+    _run(module, inputs)
     for hook in hooks:
         hook.remove()
     return order
 
 
-def _run(module: EverythingMode, inputs: dict[str, Any]) -> dict[str, Any]:
+def _run(module: EverythingMode, inputs: dict[str, NDArray]) -> dict[str, NDArray]:
     with torch.inference_mode():
         outputs = module(*(torch.tensor(inputs[name]) for name in INPUT_NAMES))
     return {name: tensor.numpy() for name, tensor in zip(OUTPUT_NAMES, outputs, strict=True)}
