@@ -183,10 +183,10 @@ def test_a_run_does_not_go_on_with_settings_that_would_teach_it_otherwise(begun)
 
 
 def test_a_run_that_an_older_version_began_goes_on(begun):
-    """One whose file knows nothing of how this version saves and compiles."""
+    """One whose file knows nothing of how this version saves and compiles, nor of choices that it has gained."""
     run, folder, _ = begun
     values = yaml.safe_load((folder / "config.yaml").read_text())
-    del values["checkpoint_seconds"], values["compile"]
+    del values["checkpoint_seconds"], values["compile"], values["decay"], values["model"]["pixel_layers"]
     (folder / "config.yaml").write_text(yaml.safe_dump({**values, "checkpoint_every": 250}))
     train_once(folder, load_config(run))
 

@@ -1,8 +1,11 @@
 """The small model and its everything-mode graph."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from saom_ros.errors import SaomError
 from training.sam.everything import EverythingMode
 from training.sam.model import Decoded, Features, cell_index
 from training.sam.small import SmallSam, SmallSamConfig
@@ -24,6 +27,34 @@ def test_shapes(model):
     assert decoded.masks.shape == (2, 5, 16, 24)
     assert decoded.scores.shape == (2, 5)
     assert decoded.boxes.shape == (2, 5, 4)
+
+
+def test_the_embedding_may_be_coarser_than_the_grid():
+    model = SmallSam(replace(CONFIG, embedding_stride=16)).eval()
+    features = model.encode(torch.rand(1, 3, 64, 96) * 255)
+    assert features.embedding.shape == (1, 32, 4, 6)
+    assert features.pixels.shape == (1, 16, 16, 24)
+    assert model.objectness(features).shape == (1, 8, 12)
+    points = torch.tensor([[[88.0, 4.0]]])
+    changed = replace(features, embedding=features.embedding.clone())
+    changed.embedding[..., 0, 5] += 1
+    before, after = (model.decode(each, points).scores for each in (features, changed))
+    assert before != after
+
+
+def test_a_deeper_decoder_sees_further():
+    """Each 3x3 convolution reaches one cell of 4 px further."""
+    for layers in (1, 3):
+        decoder = SmallSam(replace(CONFIG, pixel_layers=layers)).eval().pixel_decoder
+        fine = torch.zeros(1, 16, 16, 16)
+        fine[..., 8, 8] = 1
+        changed = decoder(torch.zeros(1, 32, 8, 8), fine) - decoder(torch.zeros(1, 32, 8, 8), 0 * fine)
+        assert changed[0].abs().amax((0, 1)).nonzero().flatten().tolist() == list(range(7 - layers, 10 + layers))
+
+
+def test_a_decoder_without_layers_is_refused():
+    with pytest.raises(SaomError, match="pixel_layers is 0; it must be at least 1"):
+        SmallSam(replace(CONFIG, pixel_layers=0))
 
 
 def test_each_prompt_is_answered_alone_whatever_is_asked_beside_it(model):

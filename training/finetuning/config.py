@@ -13,6 +13,7 @@ from saom_ros.errors import SaomError
 from training.classes import class_names
 from training.finetuning.augmentation import SHARES, Augmentation
 from training.finetuning.batches import FINE_STRIDE, Prompting, Stage
+from training.finetuning.optimizer import Decay
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import model_class, read_shape
 from training.settings_files import read_settings
@@ -90,7 +91,9 @@ class FinetuneConfig:
     loss: LossWeights = field(default_factory=LossWeights)
     """Weights of the losses."""
     learning_rate: float = 8e-4
-    """Peak learning rate of AdamW (betas 0.9, 0.98); linear warm-up, then cosine to one hundredth."""
+    """Peak learning rate of AdamW (betas 0.9, 0.98)."""
+    decay: Decay = "cosine"
+    """How the learning rate falls to one hundredth after the warm-up: half a cosine, or a straight line."""
     warmup: int = 200
     """Optimizer steps of linear warm-up; short runs take a tenth of theirs at most."""
     weight_decay: float = 0.02
@@ -139,9 +142,20 @@ class FinetuneConfig:
 
 def load_config(path: Path) -> FinetuneConfig:
     """Read a YAML file strictly; SaomError names the file and the key that does not fit."""
+    return _load(path, strict=True)
+
+
+def load_config_of_any_version(path: Path) -> FinetuneConfig:
+    """Read what a run was begun with, perhaps by another version: fields that this one has not are passed over, those
+    that it has gained have their defaults. SaomError as in ``load_config``.
+    """
+    return _load(path, strict=False)
+
+
+def _load(path: Path, strict: bool) -> FinetuneConfig:
     try:
         values = read_settings(path)
-        config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=True))
+        config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=strict))
         config = replace(config, model=plain(read_shape(config.family, config.model)))
         _check(config)
     except (yaml.YAMLError, dacite.DaciteError, TypeError, ValueError, AttributeError) as error:

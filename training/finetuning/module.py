@@ -18,7 +18,7 @@ from training.finetuning.answer_losses import Answers, answer_losses, truth_of
 from training.finetuning.auxiliary import AuxiliaryHeads
 from training.finetuning.batches import Batch, images_seen
 from training.finetuning.config import AUXILIARY, FinetuneConfig
-from training.finetuning.optimizer import adamw, warmup_and_cosine
+from training.finetuning.optimizer import adamw, warmup_and_decay
 from training.sam.checkpoint import describe
 from training.sam.everything import prompt_rank
 from training.sam.model import Features, best_scored, cell_index
@@ -145,9 +145,9 @@ class WholeObjects(lightning.LightningModule):
             setattr(self.model, "decode", torch.compile(self.model.decode))  # noqa: B010
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine over the whole run."""
+        """AdamW with warm-up and decay over the whole run."""
         optimizer = adamw(self.parameters(), self.config.learning_rate, self.config.weight_decay)
-        scheduler = warmup_and_cosine(optimizer, self.config.warmup, self.total_steps)
+        scheduler = warmup_and_decay(optimizer, self.config.warmup, self.total_steps, self.config.decay)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(

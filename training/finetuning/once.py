@@ -12,7 +12,7 @@ import yaml
 
 from saom_ros.errors import SaomError
 from saom_ros.image_files import write_atomically
-from training.finetuning.config import FinetuneConfig, load_config, plain
+from training.finetuning.config import FinetuneConfig, load_config, load_config_of_any_version, plain
 from training.run_verb import run_verb
 
 
@@ -71,8 +71,6 @@ def train_once(
 def _learns_the_same(settings: Path, config: FinetuneConfig) -> bool:
     """Whether a run that was begun with the settings of this file would learn what the configuration says."""
     try:
-        before = yaml.safe_load(settings.read_text())
-    except yaml.YAMLError:
+        return load_config_of_any_version(settings).learned() == config.learned()
+    except SaomError:
         return False
-    wanted = config.learned()
-    return isinstance(before, dict) and {name: before.get(name) for name in wanted} == wanted

@@ -1,12 +1,13 @@
-"""The optimizer of a training run and its schedule: AdamW, fused into one kernel on a GPU, with warm-up and cosine."""
+"""The optimizer of a training run and its schedule: AdamW, fused into one kernel on a GPU, with warm-up and decay."""
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+Decay = Literal["cosine", "linear"]
 _BETAS = (0.9, 0.98)
 
 
@@ -33,16 +34,18 @@ def has_fused_kernel(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def warmup_and_cosine(
-    optimizer: torch.optim.Optimizer, warmup: int, total_steps: int
+def warmup_and_decay(
+    optimizer: torch.optim.Optimizer, warmup: int, total_steps: int, decay: Decay
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate, step by step: linear warm-up over ``warmup`` steps, but at most a tenth of all, times a cosine
-    down to one hundredth.
+    """The learning rate, step by step: linear warm-up over ``warmup`` steps, but at most a tenth of all, times half a
+    cosine or a straight line down to one hundredth.
     """
     rising = max(min(warmup, total_steps // 10), 1)
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / rising)
-        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0))))
+        gone = min(step / total_steps, 1.0)
+        left = 1 - gone if decay == "linear" else 0.5 * (1 + math.cos(math.pi * gone))
+        return warm * (0.01 + 0.99 * left)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

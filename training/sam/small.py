@@ -1,12 +1,13 @@
 """The small SAM that ships: a light timm encoder, SAM's point code and prompt tokens, masks decoded jointly.
 
-All prompts of an image are answered over one embedding (stride 8) without a two-way transformer: a prompt token is
-the point's Fourier code plus the embedding at the point, and hypernetworks turn it into a box, a mask and a score.
-The mask is the sum of SAM's hypernetwork product, a dynamic convolution over coordinates relative to the predicted
-box (CondInst, arXiv 2003.05664), and a prior that keeps it near that box. ``docs/architecture.md`` tells why.
+All prompts of an image are answered over one embedding without a two-way transformer: a prompt token is the point's
+Fourier code plus the embedding at the point, and hypernetworks turn it into a box, a mask and a score. The mask is the
+sum of SAM's hypernetwork product, a dynamic convolution over coordinates relative to the predicted box (CondInst, arXiv
+2003.05664), and a prior that keeps it near that box. ``docs/architecture.md`` tells why.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +16,12 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
 from saom_ros.bundle import MASK_STRIDE
+from saom_ros.errors import SaomError
 from training.sam.encoders import timm_backbone
 from training.sam.model import PIXEL_MEAN, PIXEL_STD, Decoded, Features, PromptableModel, cell_index
 
-EMBEDDING_STRIDE = 8
-"""Input pixels per cell of the embedding, the objectness map and the grid of point prompts."""
+OBJECTNESS_STRIDE = 8
+"""Input pixels per cell of the objectness map and the grid of point prompts, and of the embedding as it ships."""
 
 _DYNAMIC_WIDTH = 8
 _COORDINATES = 4  # u, v relative to the box; x, y relative to the point
@@ -37,27 +39,32 @@ class SmallSamConfig:
     """Channels of the image embedding and of a prompt token."""
     pixel_dim: int = 64
     """Channels of the stride-4 features that masks are read from."""
+    embedding_stride: Literal[8, 16] = 8
+    """Input pixels per cell of the image embedding."""
+    pixel_layers: int = 1
+    """3x3 convolutions with norm that the stride-4 features pass through, from 1."""
 
 
 class SmallSam(PromptableModel):
-    """The ``small`` family: joint decoding over an embedding at stride 8."""
+    """The ``small`` family: joint decoding over one embedding."""
 
     family = "small"
     decoding = "joint"
-    objectness_stride = EMBEDDING_STRIDE
+    objectness_stride = OBJECTNESS_STRIDE
     config: SmallSamConfig
 
     def __init__(self, config: SmallSamConfig) -> None:
         super().__init__()
         self.config = config
-        dim, pixel_dim = config.embedding_dim, config.pixel_dim
+        if config.pixel_layers < 1:
+            raise SaomError(f"pixel_layers is {config.pixel_layers}; it must be at least 1")
+        dim, stride = config.embedding_dim, config.embedding_stride
         self.encoder = timm_backbone(config.encoder, config.encoder_channels)
-        self.neck = FeaturePyramid(self.encoder.feature_info.channels(), dim)
-        self.pixel_decoder = PixelDecoder(dim, self.encoder.feature_info.channels()[0], pixel_dim)
-        self.objectness_head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, 1, 1))
-        nn.init.constant_(self.objectness_head[-1].bias, -3.0)
-        self.prompts = PromptTokens(dim)
-        self.mask_head = MaskHead(dim, pixel_dim)
+        self.neck = FeaturePyramid(self.encoder.feature_info.channels(), dim, stride)
+        self.pixel_decoder = PixelDecoder(config, self.encoder.feature_info.channels()[0])
+        self.objectness_head = _objectness_head(dim, stride // OBJECTNESS_STRIDE)
+        self.prompts = PromptTokens(dim, stride)
+        self.mask_head = MaskHead(dim, config.pixel_dim)
         self.score_head = MLP(dim, dim, 1, 3)
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(1, 3, 1, 1), persistent=False)
@@ -85,44 +92,52 @@ class SmallSam(PromptableModel):
 
 
 class FeaturePyramid(nn.Module):
-    """Encoder levels (strides 4 to 32) merged top-down into the embedding at stride 8."""
+    """Encoder levels (strides 4 to 32) merged top-down into the embedding at stride 8 or 16."""
 
-    def __init__(self, channels: list[int], dim: int) -> None:
+    def __init__(self, channels: list[int], dim: int, stride: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(width, dim, 1) for width in channels)
         self.context = nn.Conv2d(dim, dim, 1)
         self.smooth16 = conv_block(dim, dim)
-        self.smooth8 = conv_block(dim, dim)
+        self.smooth8 = conv_block(dim, dim) if stride == OBJECTNESS_STRIDE else None
         self.out = conv_block(dim, dim)
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Levels (B, C_i, h/s, w/s) for s = 4, 8, 16, 32 to the embedding (B, C, h/8, w/8)."""
+        """Levels (B, C_i, h/s, w/s) for s = 4, 8, 16, 32 to the embedding (B, C, h/stride, w/stride)."""
         fine, eighth, sixteenth, coarse = (lateral(x) for lateral, x in zip(self.lateral, levels, strict=True))
         coarse = coarse + self.context(coarse.mean((2, 3), keepdim=True))
-        x = self.smooth16(upsample(coarse, 2) + sixteenth)
-        x = self.smooth8(upsample(x, 2) + eighth + F.avg_pool2d(fine, 2))
+        fine = F.avg_pool2d(fine, 2)
+        if self.smooth8 is None:
+            x = self.smooth16(upsample(coarse, 2) + sixteenth + F.avg_pool2d(eighth + fine, 2))
+        else:
+            x = self.smooth16(upsample(coarse, 2) + sixteenth)
+            x = self.smooth8(upsample(x, 2) + eighth + fine)
         return self.out(x)
 
 
 class PixelDecoder(nn.Module):
     """Stride-4 features that hypernetworks read masks from: the embedding, sharpened by the encoder's finest level."""
 
-    def __init__(self, dim: int, fine_channels: int, pixel_dim: int) -> None:
+    def __init__(self, config: SmallSamConfig, fine_channels: int) -> None:
         super().__init__()
-        self.coarse = nn.Conv2d(dim, pixel_dim, 1)
-        self.fine = nn.Conv2d(fine_channels, pixel_dim, 1)
-        self.mix = nn.Sequential(conv_block(pixel_dim, pixel_dim), nn.Conv2d(pixel_dim, pixel_dim, 3, padding=1))
+        width = config.pixel_dim
+        self.enlarge = config.embedding_stride // MASK_STRIDE
+        self.coarse = nn.Conv2d(config.embedding_dim, width, 1)
+        self.fine = nn.Conv2d(fine_channels, width, 1)
+        blocks = [conv_block(width, width) for _ in range(config.pixel_layers)]
+        self.mix = nn.Sequential(*blocks, nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, embedding: Tensor, fine: Tensor) -> Tensor:
-        """Embedding (B, C, h/8, w/8) and finest level (B, C_4, h/4, w/4) to features (B, D, h/4, w/4)."""
-        return self.mix(upsample(self.coarse(embedding), 2) + self.fine(fine))
+        """Embedding (B, C, h/stride, w/stride) and finest level (B, C_4, h/4, w/4) to features (B, D, h/4, w/4)."""
+        return self.mix(upsample(self.coarse(embedding), self.enlarge) + self.fine(fine))
 
 
 class PromptTokens(nn.Module):
     """A point becomes a token: SAM's random Fourier code, a learned type, and the embedding of the point's cell."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.code = PositionEmbeddingRandom(dim // 2)
         self.point_type = nn.Parameter(torch.randn(dim) * 0.02)
         self.feature = nn.Linear(dim, dim)
@@ -130,11 +145,11 @@ class PromptTokens(nn.Module):
         self.mlp = MLP(dim, 2 * dim, dim, 2)
 
     def forward(self, embedding: Tensor, points: Tensor) -> Tensor:
-        """Embedding (B, C, h/8, w/8) and points (B, N, 2) in input px to tokens (B, N, C)."""
+        """Embedding (B, C, h/stride, w/stride) and points (B, N, 2) in input px to tokens (B, N, C)."""
         rows, cols = embedding.shape[-2:]
-        size = torch.tensor([cols, rows], dtype=points.dtype, device=points.device) * EMBEDDING_STRIDE
+        size = torch.tensor([cols, rows], dtype=points.dtype, device=points.device) * self.stride
         code = self.code._pe_encoding(points / size).to(embedding.dtype)
-        cells = cell_index(points, rows, cols, EMBEDDING_STRIDE)
+        cells = cell_index(points, rows, cols, self.stride)
         at_point = embedding.flatten(2).transpose(1, 2).gather(1, cells[..., None].expand(-1, -1, embedding.shape[1]))
         token = code + self.point_type + self.feature(at_point)
         return token + self.mlp(self.norm(token))
@@ -183,6 +198,13 @@ class MaskHead(nn.Module):
         h = F.relu(torch.matmul(second.reshape(batch, prompts, width, width), h) + bias2[..., None])
         out = torch.matmul(third[:, :, None], h)[:, :, 0] + bias3
         return out.view(batch, prompts, rows, cols)
+
+
+def _objectness_head(dim: int, finer: int) -> nn.Sequential:
+    """The embedding (B, C, h, w) to objectness logits (B, 1, h * finer, w * finer)."""
+    head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, finer**2, 1))
+    nn.init.constant_(head[-1].bias, -3.0)
+    return head.append(nn.PixelShuffle(finer)) if finer > 1 else head
 
 
 def _dynamic_parameters() -> int:
