@@ -48,6 +48,17 @@ def test_points_of_parts_lie_on_the_part_that_is_their_target(store):
     assert (under[of_part] == batch.part_ids[of_part]).float().mean() > 0.7
 
 
+def test_a_stage_of_parts_teaches_each_as_if_it_were_an_object(store):
+    stages = [Stage(64, 64, 4, 4, parts=True), Stage(64, 64, 4, 4)]
+    drawn = TrainingBatches(store, stages, Augmentation(), WHOLES, 0)
+    parts, wholes = drawn.batch(0), drawn.batch(1)
+    assert (parts.labels == parts.parts).all()
+    assert {*parts.point_ids.unique().tolist()} - {0, NOT_ASKED} <= {*parts.parts.unique().tolist()}
+    assert parts.classes.numel() == 0
+    assert (wholes.labels != wholes.parts).any()
+    assert wholes.classes.max() >= 0
+
+
 def test_classes_of_instances_come_with_the_batch(store):
     batch = batches(store, WHOLES).batch(1)
     known = batch.classes.max()

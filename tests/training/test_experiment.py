@@ -79,6 +79,7 @@ ARCHITECTURE_CHANGES = {
     "size_192": {"stages"},
     "size_256": {"stages"},
     "growing": {"stages"},
+    "parts_first": {"stages"},
     "batch_4": {"stages", "learning_rate"},
     "grid_sparse": {"grid"},
     "stride_16": {"model.embedding_stride"},

@@ -11,6 +11,7 @@ from training.finetuning.config import load_config
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SAOM = sorted(path.name for path in CONFIGS.glob("sa*m*.yaml"))
 STAGES = [{"width": 64, "height": 64, "images": 8}]
+OF_PARTS = [{**STAGES[0], "parts": True}]
 TINY = {"name": "tiny", "data": "d", "validation": "v", "stages": STAGES}
 SEPARATE = {"family": "sam_small", "model": {"image_size": 64}}
 
@@ -63,6 +64,10 @@ def test_the_model_of_a_run_is_written_out_in_full(tmp_path):
         ({"loss": {"depth": 1}, "cache_embeddings": True, "train_encoder": False}, "loss.depth is 1.0; only"),
         ({**SEPARATE, "target": "ambiguous", "target_stride": 2}, "target_stride is 2; with target ambiguous"),
         ({"target_stride": 3}, "target_stride"),
+        ({**SEPARATE, "target": "ambiguous", "stages": OF_PARTS}, "parts is true; with target ambiguous"),
+        ({"stages": OF_PARTS, "loss": {"edges": 1}}, "parts is true, so loss.edges must be 0"),
+        ({"decay": "step"}, "decay"),
+        ({"model": {"embedding_stride": 32}}, "embedding_stride"),
         ({"loss": {"depth": -1}}, "loss.depth is -1.0; it must be a number from 0"),
         ({"augmentation": {"paste": 25}}, r"augmentation.paste is 25.0; it must be in 0\.\.1"),
         ({"loss": {"mask": 0, "dice": 0}}, "masks need at least one"),

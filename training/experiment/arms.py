@@ -121,6 +121,7 @@ ARCHITECTURE = Experiment(
         Arm("size_192", "inputs of 192 x 160", usual=True),
         Arm("size_256", "inputs of 256 x 192", usual=True),
         Arm("growing", "128 x 96 for half of the compute, then 256 x 192", usual=True),
+        Arm("parts_first", "parts taught as objects for the first third, then whole objects", usual=True),
         Arm("batch_4", "twice as many steps on batches of 4, learning rate 0.0005 instead of 0.0007", usual=True),
         Arm("grid_sparse", "a grid of one point per 16 px instead of 8 px", usual=True),
         Arm("stride_16", "an embedding of one cell per 16 px; grid and objectness stay at 8 px", usual=True),

@@ -78,7 +78,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one input size (progressive sizes: small inputs first)."""
+    """A stretch of training at one input size (progressive sizes: small inputs first), on whole objects or on parts."""
 
     height: int
     """Input height in px, a multiple of 32."""
@@ -88,6 +88,8 @@ class Stage:
     """Images seen in this stage, over all devices."""
     batch_size: int = 8
     """Images a batch, on each device."""
+    parts: bool = False
+    """Whether every part of an object is taught as if it were an object (a curriculum from parts to wholes)."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,21 @@ class TrainingBatches(torch.utils.data.IterableDataset):
                 break
         content = image[: box.content_height, : box.content_width]  # the padding looks the same always, as in use
         content[:] = augment_look(np.ascontiguousarray(content), self.augmentation, random)
-        targets = prompts_and_targets(dict(zip(maps, boxed, strict=True)), box, self.prompting, random)
-        return {"images": image, "classes": classes, **targets}
+        targets = self._targets(stage, dict(zip(maps, boxed, strict=True)), classes, box, random)
+        return {"images": image, **targets}
+
+    def _targets(
+        self,
+        stage: Stage,
+        maps: Mapping[str, NDArray[np.integer]],
+        classes: NDArray[np.int64],
+        box: Letterbox,
+        random: np.random.Generator,
+    ) -> dict[str, NDArray]:
+        """What the stage teaches of a letterboxed frame."""
+        if stage.parts:  # which have no classes
+            maps, classes = {**maps, "instances": maps["parts"]}, np.zeros(0, np.int64)
+        return {"classes": classes, **prompts_and_targets(maps, box, self.prompting, random)}
 
     def _pasted_into(
         self,
@@ -189,8 +204,7 @@ class TrainingBatches(torch.utils.data.IterableDataset):
         height, width = self.store[index][1].shape
         box = Letterbox.fit(height, width, stage.height, stage.width)
         maps = {name: letterbox_labels(labels, box) for name, labels in self.store.maps(index).items()}
-        targets = prompts_and_targets(maps, box, self.prompting, random)
-        return {**self.embeddings[index], "classes": self.store.classes(index), **targets}
+        return {**self.embeddings[index], **self._targets(stage, maps, self.store.classes(index), box, random)}
 
 
 def collate(samples: Sequence[dict[str, NDArray]]) -> Batch:

@@ -25,6 +25,8 @@ Precision = Literal["32-true", "bf16-mixed"]
 PRECISIONS = get_args(Precision)
 AUXILIARY = ("edges", "depth", "semantics")
 """Losses of auxiliary maps, which only training has."""
+_OF_WHOLES = ("classes", "edges", "semantics")
+"""Losses that parts alone cannot teach."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class FinetuneConfig:
 
     def needed_maps(self) -> tuple[str, ...]:
         """Which maps frames must have besides instances: parts, depth."""
-        needed = {"parts": self.target == "ambiguous" or self.loss.edges > 0, "depth": self.loss.depth > 0}
+        of_parts = self.target == "ambiguous" or self.loss.edges > 0 or any(stage.parts for stage in self.stages)
+        needed = {"parts": of_parts, "depth": self.loss.depth > 0}
         return tuple(name for name, wanted in needed.items() if wanted)
 
     def learned(self) -> dict[str, Any]:
@@ -228,6 +231,10 @@ def _check_stage(stage: Stage, config: FinetuneConfig) -> None:
         raise SaomError(f"{size}: family {config.family} takes {side}x{side} (model.image_size)")
     if stage.images < 1 or stage.batch_size < 1:
         raise SaomError(f"{size}: images and batch_size must be at least 1")
+    if stage.parts and config.target == "ambiguous":
+        raise SaomError(f"{size}: parts is true; with target ambiguous every stage asks for parts and wholes")
+    if stage.parts and (names := [name for name in _OF_WHOLES if getattr(config.loss, name)]):
+        raise SaomError(f"{size}: parts is true, so loss.{names[0]} must be 0: it needs to know whole objects")
 
 
 def _check_classes(config: FinetuneConfig) -> None:
