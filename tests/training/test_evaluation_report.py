@@ -224,6 +224,14 @@ def test_a_curve_of_one_point_is_seen():
     assert inked[1] > 2 * inked[0]
 
 
+def test_many_curves_have_a_legend_each_in_a_colour_of_their_own():
+    curves = {f"arm {k}": [(0.0, 1.0), (10.0, 2.0)] for k in range(30)}
+    legend = lines_chart("learning", "steps", curves)[:, 800:]
+    lines = [(tuple(legend[54 + 20 * k, 20]), tuple(legend[54 + 20 * k + 10, 20])) for k in range(30)]
+    assert len({line for line, _ in lines}) == 30
+    assert {between for _, between in lines} == {(255, 255, 255)}
+
+
 def test_the_command_writes_json_markdown_and_html(tmp_path, capsys):
     bundle = write_tiny_bundle(tmp_path / "bundle")
     rgb, truth = color_blocks(96, 128)

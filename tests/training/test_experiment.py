@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 
 import cv2
+import numpy as np
 import pytest
 import striped_simulator
 import torch
@@ -10,10 +11,11 @@ import torch
 from saom_ros.errors import SaomError
 from training.__main__ import main
 from training.collecting.verb import SIMULATORS
-from training.evaluation.frames import FrameSet
+from training.evaluation.frames import FrameSet, LabelledFrame
 from training.experiment import report
 from training.experiment.arms import ARCHITECTURE, CLAIM
 from training.experiment.compute import run_flops
+from training.experiment.examples import examples_picture
 from training.experiment.run import Setting, frames_of, read_scores, run_config
 from training.finetuning.config import load_config
 from training.recipe.record import differences
@@ -181,6 +183,22 @@ def test_scores_on_other_frames_do_not_stand_in_the_report(tmp_path):
         assert read_scores(other, CLAIM.arms["base"], 0) is None
     report.write_report(more, [0], "the command")
     assert "40.0" not in (tmp_path / "report.md").read_text()
+
+
+def test_examples_of_many_systems_go_on_in_further_rows(tmp_path):
+    rgb, instances = np.full((96, 128, 3), 40, np.uint8), np.ones((96, 128), np.uint16)
+    frames = FrameSet("toy", 2, lambda: iter([LabelledFrame(key, rgb, instances) for key in "ab"]))
+    systems = {f"arm_{k}": tmp_path for k in range(9)}
+    for name in systems:
+        for number in range(2):
+            (tmp_path / "examples").mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / "examples" / f"{name}-{number}.png"), instances)
+    few = examples_picture({"arm_0": tmp_path}, frames)
+    many = examples_picture(systems, frames)
+    row, column = few.shape[0] // 2, few.shape[1] // 3
+    assert many.shape == (4 * row, 8 * column, 3)
+    filled = [[(many[y * row :][:row, x * column :][:, :column] < 255).any() for x in range(8)] for y in range(4)]
+    assert filled == [[True] * 8, [True] * 3 + [False] * 5] * 2
 
 
 def test_a_quick_run_trains_scores_reports_and_is_not_done_again(tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ from training.evaluation.frames import FrameSet, LabelledFrame
 from training.evaluation.systems import System
 
 _COUNT = 5
+_COLUMNS = 8
 _WIDTH = 280
 _CAPTION = 22
 _FOLDER = "examples"
@@ -30,20 +31,22 @@ def save_examples(run: Path, systems: Mapping[str, System], frames: FrameSet) ->
 
 
 def examples_picture(runs: Mapping[str, Path], frames: FrameSet) -> NDArray[np.uint8] | None:
-    """A row for each example: the picture, its true objects, and what each system found; RGB uint8 (H, W, 3).
+    """Each example from a new row on: the picture, its true objects, and what each system found; RGB uint8 (H, W, 3).
 
     runs: by name of the system, the folder of its run. Those without examples are left out; None where all are.
     """
     shown = {name: run for name, run in runs.items() if _file(run, name, 0).exists()}
     if not shown:
         return None
+    columns = min(2 + len(shown), _COLUMNS)
     tiles = []
     for number, frame in enumerate(example_frames(frames)):
         maps = {"truth": frame.instances}
         for name, run in shown.items():
             maps[name] = np.asarray(cv2.imread(str(_file(run, name, number)), cv2.IMREAD_UNCHANGED), np.uint16)
         tiles += [_tile("picture", frame.rgb), *(_tile(name, draw_labels(frame.rgb, of)) for name, of in maps.items())]
-    return arrange(tiles, 2 + len(shown))
+        tiles += [np.full_like(tiles[-1], 255)] * (-len(tiles) % columns)
+    return arrange(tiles, columns)
 
 
 def example_frames(frames: FrameSet) -> Sequence[LabelledFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -25,6 +26,7 @@ _LINES = (
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SMALL, _LARGE = 0.42, 0.6
 _ROW = 18
+_LEGEND_ROW = 20
 _MARGIN = 16
 _TITLE = 40
 
@@ -114,7 +116,10 @@ def lines_chart(
     width: int = 900,
     height: int = 460,
 ) -> Image:
-    """Curves through points x, y of 0 and more, with a legend beside them: RGB uint8 `(height, width, 3)`."""
+    """Curves through points x, y of 0 and more, with a legend beside them: RGB uint8 `(H, width, 3)`, `height` px high
+    or as high as the legend needs.
+    """
+    height = max(height, _TITLE + 14 + _LEGEND_ROW * len(curves))
     image = _paper(title, height, width)
     legend = max((_text_width(name) for name in curves), default=0) + 50
     left, right, top, bottom = 60, width - _MARGIN - legend, _TITLE + 14, height - 58
@@ -134,15 +139,24 @@ def lines_chart(
     cv2.line(image, (left, bottom), (right, bottom), _INK)
     _text(image, axis, ((left + right - _text_width(axis)) // 2, height - 14))
     for k, (name, points) in enumerate(curves.items()):
-        color = _LINES[k % len(_LINES)]
+        color = _line_color(k, len(curves))
         for start, end in pairwise(points):
             cv2.line(image, place(*start), place(*end), color, 2, cv2.LINE_AA)
         for corner in points:  # a curve may have but one
             cv2.circle(image, place(*corner), 4, color, cv2.FILLED, cv2.LINE_AA)
-        y = top + 20 * k
+        y = top + _LEGEND_ROW * k
         cv2.line(image, (right + 16, y), (right + 36, y), color, 2)
         _text(image, name, (right + 42, y + 4))
     return image
+
+
+def _line_color(number: int, count: int) -> tuple[int, int, int]:
+    """The colour of a curve, of those that are easily told apart, or of a colour wheel where these are too few."""
+    if count <= len(_LINES):
+        return _LINES[number]
+    turn = number / count
+    red, green, blue = colorsys.hsv_to_rgb(turn, 1.0, (0.85, 0.55)[number % 2])
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _paper(title: str, height: int, width: int) -> Image:
