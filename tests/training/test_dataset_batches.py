@@ -53,6 +53,7 @@ def test_a_stage_of_parts_teaches_each_as_if_it_were_an_object(store):
     drawn = TrainingBatches(store, stages, Augmentation(), WHOLES, 0)
     parts, wholes = drawn.batch(0), drawn.batch(1)
     assert (parts.labels == parts.parts).all()
+    assert (parts.point_ids > 0).any()
     assert {*parts.point_ids.unique().tolist()} - {0, NOT_ASKED} <= {*parts.parts.unique().tolist()}
     assert parts.classes.numel() == 0
     assert (wholes.labels != wholes.parts).any()

@@ -12,6 +12,7 @@ from toy_families import SHAPES, picture, write_checkpoint
 from saom_ros import runtimes
 from saom_ros.bundle import load_config
 from saom_ros.errors import SaomError
+from saom_ros.golden import load_golden
 from saom_ros.segmenter import Segmenter
 from training import export
 from training.__main__ import main
@@ -107,6 +108,17 @@ def test_many_weights_lie_beside_the_graph(sam_small, tmp_path, monkeypatch):
     assert (tmp_path / "bundle" / "model.onnx.data").stat().st_size > 1e5
     assert "model.onnx.data" in load_config(tmp_path / "bundle").files
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir() if path.is_dir()) == []
+
+
+@pytest.mark.parametrize("shape", [{"embedding_stride": 16}, {"pixel_layers": 3}])
+def test_coarser_embeddings_and_deeper_decoders_go_into_bundles(tmp_path, shape):
+    """Which `write_bundle` writes only where the graph answers as torch does, in 8 bits too."""
+    checkpoint = write_checkpoint(tmp_path, "small", shape)
+    module, config = everything_mode(checkpoint)
+    assert (config.grid.rows, config.grid.cols) == (12, 12)
+    write_bundle(module, config, tmp_path / "bundle", picture(), "# toy\n", calibration=[picture()])
+    _, golden = load_golden(tmp_path / "bundle", load_config(tmp_path / "bundle"))
+    assert (golden["scores"] > 0).any()
 
 
 def test_a_pair_without_an_instance_is_not_golden(sam_small):

@@ -65,7 +65,8 @@ def test_the_model_of_a_run_is_written_out_in_full(tmp_path):
         ({**SEPARATE, "target": "ambiguous", "target_stride": 2}, "target_stride is 2; with target ambiguous"),
         ({"target_stride": 3}, "target_stride"),
         ({**SEPARATE, "target": "ambiguous", "stages": OF_PARTS}, "parts is true; with target ambiguous"),
-        ({"stages": OF_PARTS, "loss": {"edges": 1}}, "parts is true, so loss.edges must be 0"),
+        ({"stages": OF_PARTS, "loss": {"edges": 1}}, "parts is true, and loss.edges is 1.0; it must be 0 then"),
+        ({"stages": OF_PARTS, "loss": {"semantics": 0.2}}, "loss.semantics is 0.2; it must be 0 then"),
         ({"decay": "step"}, "decay"),
         ({"model": {"embedding_stride": 32}}, "embedding_stride"),
         ({"loss": {"depth": -1}}, "loss.depth is -1.0; it must be a number from 0"),
@@ -85,6 +86,11 @@ def test_the_model_of_a_run_is_written_out_in_full(tmp_path):
 def test_what_no_run_can_have_is_refused_by_name(tmp_path, changes, message):
     with pytest.raises(SaomError, match=message):
         load_config(written(tmp_path, {**TINY, **changes}))
+
+
+def test_a_stage_of_parts_needs_their_maps(tmp_path):
+    assert load_config(written(tmp_path, TINY)).needed_maps() == ()
+    assert load_config(written(tmp_path, {**TINY, "stages": OF_PARTS})).needed_maps() == ("parts",)
 
 
 def test_the_published_recipe_is_configured_as_published():

@@ -187,8 +187,21 @@ def test_a_run_that_an_older_version_began_goes_on(begun):
     run, folder, _ = begun
     values = yaml.safe_load((folder / "config.yaml").read_text())
     del values["checkpoint_seconds"], values["compile"], values["decay"], values["model"]["pixel_layers"]
+    del values["stages"][0]["parts"]
     (folder / "config.yaml").write_text(yaml.safe_dump({**values, "checkpoint_every": 250}))
     train_once(folder, load_config(run))
+
+
+@pytest.mark.parametrize("lost", [{"loss": {"colour": 1.0}}, {"model": {"depth": 3}}, {"stages": "many"}])
+def test_a_run_with_settings_that_this_version_has_not_is_no_run_of_it(begun, lost):
+    run, folder, calls = begun
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    for name, value in lost.items():
+        values[name] = {**values[name], **value} if isinstance(value, dict) else value
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(SaomError, match="begun with other settings"):
+        train_once(folder, load_config(run))
+    assert len(calls) == 1
 
 
 class Everything(torch.nn.Module):

@@ -241,6 +241,16 @@ def test_what_would_mix_with_a_trained_run_is_refused_before_anything_is_made(ch
     assert len(list((copy / "data" / "rooms-train").glob("*.tar"))) == 2
 
 
+def test_a_recipe_that_an_older_version_began_goes_on(copy, capsys):
+    """One whose record knows nothing of choices that this version has gained."""
+    content = record(copy)
+    settings = content["stages"]["finetune"]["settings"]
+    del settings["decay"], settings["model"]["pixel_layers"], settings["stages"][0]["parts"]
+    (copy / "recipe.json").write_text(json.dumps(content))
+    assert main(["recipe", write_recipe(copy.parent)]) == 0
+    assert capsys.readouterr().out.count("done already") == 4
+
+
 def test_other_frames_under_a_trained_run_are_noticed(copy, capsys):
     content = record(copy)
     content["stages"]["finetune"]["inputs"]["val"]["shards"]["rooms-000000.tar"] += 512

@@ -35,21 +35,26 @@ def test_the_embedding_may_be_coarser_than_the_grid():
     assert features.embedding.shape == (1, 32, 4, 6)
     assert features.pixels.shape == (1, 16, 16, 24)
     assert model.objectness(features).shape == (1, 8, 12)
-    points = torch.tensor([[[88.0, 4.0]]])
-    changed = replace(features, embedding=features.embedding.clone())
-    changed.embedding[..., 0, 5] += 1
-    before, after = (model.decode(each, points).scores for each in (features, changed))
-    assert before != after
+    point = torch.tensor([[[24.0, 40.0]]])
+
+    def score(row, col):
+        changed = replace(features, embedding=features.embedding.clone())
+        changed.embedding[..., row, col] += 1
+        return model.decode(changed, point).scores
+
+    assert score(2, 1) != score(3, 3) == model.decode(features, point).scores
 
 
 def test_a_deeper_decoder_sees_further():
     """Each 3x3 convolution reaches one cell of 4 px further."""
+    torch.manual_seed(0)
     for layers in (1, 3):
         decoder = SmallSam(replace(CONFIG, pixel_layers=layers)).eval().pixel_decoder
         fine = torch.zeros(1, 16, 16, 16)
         fine[..., 8, 8] = 1
         changed = decoder(torch.zeros(1, 32, 8, 8), fine) - decoder(torch.zeros(1, 32, 8, 8), 0 * fine)
-        assert changed[0].abs().amax((0, 1)).nonzero().flatten().tolist() == list(range(7 - layers, 10 + layers))
+        reached = changed[0].abs().amax((0, 1)) > 1e-9
+        assert reached.nonzero().flatten().tolist() == list(range(7 - layers, 10 + layers))
 
 
 def test_a_decoder_without_layers_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 SIDE = {"small": 96, "sam_small": 96, "vit_b": 64, "mobile_sam": 64}
 
 
-def write_checkpoint(folder: Path, family: str, **config: Any) -> Path:
-    """A checkpoint as a run writes it, with random weights whose masks have a shape."""
+def write_checkpoint(folder: Path, family: str, shape: Mapping[str, Any] | None = None, **config: Any) -> Path:
+    """A checkpoint as a run writes it, with random weights whose masks have a shape; `shape` changes that of SHAPES."""
     torch.manual_seed(1)
-    model = build_model(family, SHAPES[family])
+    model = build_model(family, {**SHAPES[family], **(shape or {})})
     with torch.no_grad():
         [layer for layer in model.objectness_head if hasattr(layer, "weight")][-1].weight.mul_(20)
         if family != "small":

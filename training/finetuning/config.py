@@ -1,7 +1,8 @@
 """The configuration of a training run: one dataclass, one YAML file (``training.settings_files``), read strictly."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -145,20 +146,9 @@ class FinetuneConfig:
 
 def load_config(path: Path) -> FinetuneConfig:
     """Read a YAML file strictly; SaomError names the file and the key that does not fit."""
-    return _load(path, strict=True)
-
-
-def load_config_of_any_version(path: Path) -> FinetuneConfig:
-    """Read what a run was begun with, perhaps by another version: fields that this one has not are passed over, those
-    that it has gained have their defaults. SaomError as in ``load_config``.
-    """
-    return _load(path, strict=False)
-
-
-def _load(path: Path, strict: bool) -> FinetuneConfig:
     try:
         values = read_settings(path)
-        config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=strict))
+        config = dacite.from_dict(FinetuneConfig, values, dacite.Config(cast=[tuple, float], strict=True))
         config = replace(config, model=plain(read_shape(config.family, config.model)))
         _check(config)
     except (yaml.YAMLError, dacite.DaciteError, TypeError, ValueError, AttributeError) as error:
@@ -166,6 +156,26 @@ def _load(path: Path, strict: bool) -> FinetuneConfig:
     except SaomError as error:
         raise SaomError(f"{path}: {error}") from error
     return config
+
+
+def learned_before(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``FinetuneConfig.learned`` of a run that was begun with these plain values, perhaps by an earlier version.
+
+    What this one has gained has its defaults; what it has lost stays, so that such a run is not taken for another.
+
+    SaomError for a family that is not known.
+    """
+    blank = FinetuneConfig(name="", data="", validation="", stages=[], family=settings.get("family", "small"))
+    before = _overlaid(plain(replace(blank, model=plain(read_shape(blank.family, {})))), settings)
+    gained = {each.name: each.default for each in fields(Stage) if each.default is not MISSING}
+    before["stages"] = [{**gained, **stage} for stage in before["stages"]]
+    return {name: value for name, value in before.items() if name not in MACHINE_FIELDS}
+
+
+def _overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both, tables in tables too; where both have one, that of ``over``."""
+    tables = [name for name in under.keys() & over.keys() if isinstance(under[name], dict)]
+    return {**under, **over, **{name: _overlaid(under[name], over[name]) for name in tables}}
 
 
 def plain(settings: Any) -> dict[str, Any]:
@@ -234,7 +244,10 @@ def _check_stage(stage: Stage, config: FinetuneConfig) -> None:
     if stage.parts and config.target == "ambiguous":
         raise SaomError(f"{size}: parts is true; with target ambiguous every stage asks for parts and wholes")
     if stage.parts and (names := [name for name in _OF_WHOLES if getattr(config.loss, name)]):
-        raise SaomError(f"{size}: parts is true, so loss.{names[0]} must be 0: it needs to know whole objects")
+        raise SaomError(
+            f"{size}: parts is true, and loss.{names[0]} is {getattr(config.loss, names[0])}; it must be 0 then, for "
+            "it needs to know whole objects"
+        )
 
 
 def _check_classes(config: FinetuneConfig) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,11 +93,20 @@ class Record:
         self.about |= _plain(about)
         self._write()
 
-    def changes(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
-        """What differs from what the stage was begun with, in words; nothing for a stage that was not."""
+    def changes(
+        self,
+        stage: str,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        completed: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> list[str]:
+        """What differs from what the stage was begun with, in words; nothing for a stage that was not.
+
+        `completed` gives settings that an earlier version recorded as this one would have.
+        """
         if (found := self.stages.get(stage)) is None:
             return []
-        return differences({**found.settings, **found.inputs}, _plain({**settings, **inputs}))
+        return differences({**completed(found.settings), **found.inputs}, _plain({**settings, **inputs}))
 
     def begin(
         self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], stretch: Stretch, anew: bool

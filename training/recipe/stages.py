@@ -21,7 +21,7 @@ from training.collecting.job import Job
 from training.data.shards import list_shards
 from training.evaluation.frames import FrameSet, open_frames
 from training.export import replace_bundle
-from training.finetuning.config import FinetuneConfig
+from training.finetuning.config import FinetuneConfig, learned_before
 from training.finetuning.once import checkpoint_of, is_trained, train_once
 from training.recipe.card import model_card
 from training.recipe.record import Record
@@ -94,6 +94,8 @@ class Stage:
     when_changed: str
     """`refuse`, where hours of work would be thrown away; `again`, where it is made again; `continue`, where the work
     itself says what can go on."""
+    completed: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """What an earlier version recorded as set, as this one would have recorded it."""
 
 
 def simulate(run: Run) -> dict[str, Any]:
@@ -185,6 +187,7 @@ STAGES = (
         lambda run: is_trained(run.training),
         lambda run: checkpoint_of(run.training),
         "refuse",
+        learned_before,
     ),
     Stage(
         "evaluate",

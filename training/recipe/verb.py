@@ -111,7 +111,8 @@ def check_begun(run: Run) -> None:
     mend = f"give another --out, or remove {run.training} to train anew"
     if finetune.name not in run.record.stages:
         raise SaomError(f"{run.training} is there, but not in {run.record.path}; {mend}")
-    changes = run.record.changes(finetune.name, finetune.settings(run), run.record.stages[finetune.name].inputs)
+    inputs = run.record.stages[finetune.name].inputs
+    changes = run.record.changes(finetune.name, finetune.settings(run), inputs, finetune.completed)
     if changes:
         raise SaomError(f"finetune: {'; '.join(changes)}; {mend}")
     changes = run.record.changes(simulate.name, simulate.settings(run), {})
@@ -126,7 +127,8 @@ def make(run: Run, stage: Stage) -> None:
         SaomError: it failed, or it would mix with what is there.
     """
     settings, inputs = stage.settings(run), stage.inputs(run)
-    changes, before = run.record.changes(stage.name, settings, inputs), run.record.stages.get(stage.name)
+    before = run.record.stages.get(stage.name)
+    changes = run.record.changes(stage.name, settings, inputs, stage.completed)
     if before and before.stretches[0].code != code_version():
         print(f"note: {stage.name} was begun by version {before.stretches[0].code}, this is {code_version()}")
     if before and before.done and not changes and stage.is_there(run):
