@@ -1,7 +1,6 @@
 """The configuration of a training run: one dataclass, one YAML file (``training.settings_files``), read strictly."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +16,7 @@ from training.finetuning.batches import FINE_STRIDE, Prompting, Stage
 from training.finetuning.optimizer import Decay
 from training.finetuning.prompt_sampling import PromptSampling
 from training.sam.registry import model_class, read_shape
-from training.settings_files import read_settings
+from training.settings_files import merged, read_settings
 
 MACHINE_FIELDS = ("precision", "loader_workers", "checkpoint_seconds", "compile")
 """Fields of ``FinetuneConfig`` that say how a machine trains, not what: a run may go on with others."""
@@ -158,7 +157,7 @@ def load_config(path: Path) -> FinetuneConfig:
     return config
 
 
-def learned_before(settings: Mapping[str, Any]) -> dict[str, Any]:
+def learned_before(settings: dict[str, Any]) -> dict[str, Any]:
     """``FinetuneConfig.learned`` of a run that was begun with these plain values, perhaps by an earlier version.
 
     What this one has gained has its defaults; what it has lost stays, so that such a run is not taken for another.
@@ -166,16 +165,10 @@ def learned_before(settings: Mapping[str, Any]) -> dict[str, Any]:
     SaomError for a family that is not known.
     """
     blank = FinetuneConfig(name="", data="", validation="", stages=[], family=settings.get("family", "small"))
-    before = _overlaid(plain(replace(blank, model=plain(read_shape(blank.family, {})))), settings)
+    before = merged(plain(replace(blank, model=plain(read_shape(blank.family, {})))), settings)
     gained = {each.name: each.default for each in fields(Stage) if each.default is not MISSING}
     before["stages"] = [{**gained, **stage} for stage in before["stages"]]
     return {name: value for name, value in before.items() if name not in MACHINE_FIELDS}
-
-
-def _overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of both, tables in tables too; where both have one, that of ``over``."""
-    tables = [name for name in under.keys() & over.keys() if isinstance(under[name], dict)]
-    return {**under, **over, **{name: _overlaid(under[name], over[name]) for name in tables}}
 
 
 def plain(settings: Any) -> dict[str, Any]:

@@ -96,6 +96,13 @@ class PromptableModel(nn.Module, ABC):
             yield from module.parameters()
 
 
+def objectness_head(dim: int, finer: int) -> nn.Sequential:
+    """A head from the embedding (B, dim, h, w) to objectness logits (B, 1, h * finer, w * finer)."""
+    head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, finer**2, 1))
+    nn.init.constant_(head[-1].bias, -3.0)
+    return head.append(nn.PixelShuffle(finer)) if finer > 1 else head
+
+
 def grid_shape(
     chosen: Sequence[int] | None, decoding: Literal["joint", "separate"], stride: int, height: int, width: int
 ) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from saom_ros.errors import SaomError
 from training.sam.encoders import SAM_STRIDE
 from training.sam.layer_norm import replace_layer_norms
-from training.sam.model import Decoded, Features, PromptableModel
+from training.sam.model import Decoded, Features, PromptableModel, objectness_head
 
 OBJECTNESS_STRIDE = 8
 """Input px per objectness cell. Cells of the embedding's 16 px would merge objects that lie side by side: at 256 px
@@ -56,11 +56,7 @@ class SeparateSam(PromptableModel):
         replace_layer_norms(sam)
         self.sam = sam
         dim = sam.mask_decoder.transformer_dim
-        finer = SAM_STRIDE // OBJECTNESS_STRIDE
-        self.objectness_head = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, finer**2, 1), nn.PixelShuffle(finer)
-        )
-        nn.init.constant_(self.objectness_head[2].bias, -3.0)
+        self.objectness_head = objectness_head(dim, SAM_STRIDE // OBJECTNESS_STRIDE)
         self.class_head = nn.Linear(dim, classes) if classes else None
 
     @property

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from saom_ros.bundle import MASK_STRIDE
 from saom_ros.errors import SaomError
 from training.sam.encoders import timm_backbone
-from training.sam.model import PIXEL_MEAN, PIXEL_STD, Decoded, Features, PromptableModel, cell_index
+from training.sam.model import PIXEL_MEAN, PIXEL_STD, Decoded, Features, PromptableModel, cell_index, objectness_head
 
 OBJECTNESS_STRIDE = 8
 """Input pixels per cell of the objectness map and the grid of point prompts, and of the embedding as it ships."""
@@ -62,7 +62,7 @@ class SmallSam(PromptableModel):
         self.encoder = timm_backbone(config.encoder, config.encoder_channels)
         self.neck = FeaturePyramid(self.encoder.feature_info.channels(), dim, stride)
         self.pixel_decoder = PixelDecoder(config, self.encoder.feature_info.channels()[0])
-        self.objectness_head = _objectness_head(dim, stride // OBJECTNESS_STRIDE)
+        self.objectness_head = objectness_head(dim, stride // OBJECTNESS_STRIDE)
         self.prompts = PromptTokens(dim, stride)
         self.mask_head = MaskHead(dim, config.pixel_dim)
         self.score_head = MLP(dim, dim, 1, 3)
@@ -198,13 +198,6 @@ class MaskHead(nn.Module):
         h = F.relu(torch.matmul(second.reshape(batch, prompts, width, width), h) + bias2[..., None])
         out = torch.matmul(third[:, :, None], h)[:, :, 0] + bias3
         return out.view(batch, prompts, rows, cols)
-
-
-def _objectness_head(dim: int, finer: int) -> nn.Sequential:
-    """The embedding (B, C, h, w) to objectness logits (B, 1, h * finer, w * finer)."""
-    head = nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.ReLU(), nn.Conv2d(dim, finer**2, 1))
-    nn.init.constant_(head[-1].bias, -3.0)
-    return head.append(nn.PixelShuffle(finer)) if finer > 1 else head
 
 
 def _dynamic_parameters() -> int:
